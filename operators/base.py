@@ -1,0 +1,267 @@
+"""Operators A: what happened to the photo, y = A(x), and what is known of it (A^T, A^+, prox)."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Self, TypeVar, cast, overload
+
+import torch
+from torch import Tensor
+
+Shape = tuple[int, ...]
+Target = Tensor | torch.device | torch.dtype | str
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Operator(ABC):
+    """A degradation of images x (B, C, H, W) in [0, 1]; a value, differentiable in x.
+
+    The result follows the dtype and device of x. `A @ B` first applies B, then A.
+    """
+
+    @abstractmethod
+    def __call__(self, x: Tensor) -> Tensor:
+        """Apply the operator to images (B, C, H, W)."""
+
+    @abstractmethod
+    def image_shape(self, y_shape: Shape) -> Shape:
+        """Give the shape of the images whose measurements have shape y_shape."""
+
+    def __matmul__(self, inner: "Operator") -> "Operator":
+        return Composed(self, inner)
+
+    def to(self, *target: Target) -> Self:
+        """Give a copy whose tensors are moved, as by Tensor.to; masks keep their dtype."""
+        return moved(self, *target)
+
+
+@dataclass(frozen=True, eq=False)
+class LinearOperator(Operator):
+    """A linear operator: __call__, image_shape and adjoint are all that an author must write.
+
+    Everything else follows from gram_solve, by conjugate gradients unless a closed form is given.
+    """
+
+    @property
+    def gram_scale(self) -> float | None:
+        """The number c where A A^T = c I (cropping: 1), which keeps closed forms through `@`."""
+        return None
+
+    @abstractmethod
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Apply the exact transpose: <A x, y> = <x, A^T y>."""
+
+    def gram_solve(self, r: Tensor, damping: Tensor) -> Tensor:
+        """Solve (A A^T + damping I) s = r per image; damping >= 0 has shape (B or 1, 1, 1, 1)."""
+        return conjugate_gradients(lambda s: self(self.adjoint(s)) + damping * s, r)
+
+    def pinv(self, y: Tensor) -> Tensor:
+        """Apply the pseudo-inverse: the shortest of the images that come closest to y."""
+        return conjugate_gradients(lambda x: self.adjoint(self(x)), self.adjoint(y))
+
+    def prox(self, x: Tensor, y: Tensor, weight: float | Tensor) -> Tensor:
+        """Minimise weight/2 |A z - y|^2 + 1/2 |z - x|^2 over z.
+
+        weight >= 0 (infinity projects) is a number, or one an image (B,).
+        ValueError when the number is negative.
+
+        By Woodbury z = x + A^T (A A^T + I / weight)^-1 (y - A x): a system of the size of y.
+        """
+        return x + self.adjoint(self.gram_solve(y - self(x), _damping(weight, x)))
+
+    @overload
+    def __matmul__(self, inner: "LinearOperator") -> "LinearOperator": ...
+    @overload
+    def __matmul__(self, inner: Operator) -> Operator: ...
+    def __matmul__(self, inner: Operator) -> Operator:
+        if isinstance(inner, LinearOperator):
+            return ComposedLinear(self, inner)
+        return Composed(self, inner)
+
+
+@dataclass(frozen=True, eq=False)
+class ClosedFormOperator(LinearOperator):
+    """A linear operator that solves its Gram system exactly, damping 0 meaning (A A^T)^+."""
+
+    @abstractmethod
+    def gram_solve(self, r: Tensor, damping: Tensor) -> Tensor:
+        """Apply (A A^T + damping I)^-1, or (A A^T)^+ where damping is 0."""
+
+    def pinv(self, y: Tensor) -> Tensor:
+        """Apply the pseudo-inverse A^T (A A^T)^+."""
+        return self.adjoint(self.gram_solve(y, _damping(torch.inf, y)))
+
+
+@dataclass(frozen=True, eq=False)
+class DiagonalGramOperator(ClosedFormOperator):
+    """A linear operator whose A A^T is diagonal: masks, crops, colour mixing."""
+
+    @abstractmethod
+    def gram(self, y: Tensor) -> Tensor:
+        """Give the diagonal of A A^T, which broadcasts against y and follows its dtype."""
+
+    def gram_solve(self, r: Tensor, damping: Tensor) -> Tensor:
+        """Divide by the diagonal."""
+        return r * damped_reciprocal(self.gram(r), damping)
+
+
+@dataclass(frozen=True, eq=False)
+class Identity(DiagonalGramOperator):
+    """Nothing happened but noise: y = x."""
+
+    @property
+    def gram_scale(self) -> float:
+        """One: A A^T = I."""
+        return 1.0
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Give x."""
+        return x
+
+    def image_shape(self, y_shape: Shape) -> Shape:
+        """Give y_shape."""
+        return y_shape
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Give y."""
+        return y
+
+    def gram(self, y: Tensor) -> Tensor:
+        """Give one."""
+        return y.new_ones(())
+
+
+@dataclass(frozen=True, eq=False)
+class Composed(Operator):
+    """outer(inner(x)), written outer @ inner."""
+
+    outer: Operator
+    inner: Operator
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Apply inner, then outer."""
+        return self.outer(self.inner(x))
+
+    def image_shape(self, y_shape: Shape) -> Shape:
+        """Walk back through both operators."""
+        return self.inner.image_shape(self.outer.image_shape(y_shape))
+
+
+@dataclass(frozen=True, eq=False)
+class ComposedLinear(LinearOperator):
+    """outer(inner(x)) of two linear operators."""
+
+    outer: LinearOperator
+    inner: LinearOperator
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Apply inner, then outer."""
+        return self.outer(self.inner(x))
+
+    def image_shape(self, y_shape: Shape) -> Shape:
+        """Walk back through both operators."""
+        return self.inner.image_shape(self.outer.image_shape(y_shape))
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Apply inner^T outer^T."""
+        return self.inner.adjoint(self.outer.adjoint(y))
+
+    @property
+    def gram_scale(self) -> float | None:
+        """The product of both scales, where both have one."""
+        outer, inner = self.outer.gram_scale, self.inner.gram_scale
+        return None if outer is None or inner is None else outer * inner
+
+    def gram_solve(self, r: Tensor, damping: Tensor) -> Tensor:
+        """Use outer's solution where inner inner^T = c I, as then A A^T = c outer outer^T."""
+        scale = self.inner.gram_scale
+        if scale is None:
+            return super().gram_solve(r, damping)
+        return self.outer.gram_solve(r, damping / scale) / scale
+
+    def pinv(self, y: Tensor) -> Tensor:
+        """Use inner^+ outer^+ where inner inner^T = c I, conjugate gradients otherwise."""
+        if self.inner.gram_scale is None:
+            return super().pinv(y)
+        return self.inner.pinv(self.outer.pinv(y))
+
+
+def conjugate_gradients(
+    matvec: Callable[[Tensor], Tensor],
+    b: Tensor,
+    *,
+    x0: Tensor | None = None,
+    preconditioner: Callable[[Tensor], Tensor] = lambda r: r,
+    tolerance: float | None = None,
+    iterations: int = 500,
+) -> Tensor:
+    """Solve matvec(x) = b for a symmetric positive (semi)definite matvec, per image of (B, ...).
+
+    An image stops when |b - matvec(x)| <= tolerance |b| (default: the square root of the machine
+    epsilon) and then stays frozen, so that its iterates do not depend on the rest of the batch.
+    The preconditioner is a symmetric positive definite approximation of the inverse.
+    """
+    tolerance = torch.finfo(b.dtype).eps ** 0.5 if tolerance is None else tolerance
+    x = torch.zeros_like(b) if x0 is None else x0
+    r = b if x0 is None else b - matvec(x0)
+    goal = tolerance**2 * _dot(b, b)
+    z = preconditioner(r)
+    p, rho = z, _dot(r, z)
+    for _ in range(iterations):
+        active = _dot(r, r) > goal
+        if not bool(active.any()):
+            break
+        q = matvec(p)
+        step = _ratio(rho, _dot(p, q), active)
+        x, r = x + step * p, r - step * q
+        z = preconditioner(r)
+        rho, previous = _dot(r, z), rho
+        p = z + _ratio(rho, previous, active) * p
+    return x
+
+
+def damped_reciprocal(gram: Tensor, damping: Tensor) -> Tensor:
+    """Give 1 / (gram + damping), or gram^+ where damping is 0.
+
+    gram >= 0 holds eigenvalues of A A^T; below machine epsilon times the largest they count as 0.
+    """
+    null = (gram <= torch.finfo(gram.dtype).eps * gram.max()) & (damping == 0)
+    return (gram + damping).masked_fill(null, torch.inf).reciprocal()
+
+
+def moved(value: T, *target: Target) -> T:
+    """Give value with the tensors of its dataclass fields moved, as by Tensor.to.
+
+    Tensors that are not floating point (masks) change their device only.
+    """
+    if isinstance(value, Tensor):
+        return cast(T, _moved_tensor(value, target))
+    if is_dataclass(value) and not isinstance(value, type):
+        names = [field.name for field in fields(value) if field.init]
+        return replace(value, **{name: moved(getattr(value, name), *target) for name in names})
+    return value
+
+
+def _damping(weight: float | Tensor, x: Tensor) -> Tensor:
+    if not isinstance(weight, Tensor) and not weight >= 0:
+        raise ValueError(f"weight: got {weight}; pass a number >= 0, or one an image (B,)")
+    weights = torch.as_tensor(weight).to(x).reshape(-1, *[1] * (x.ndim - 1))
+    # A weight of 0 leaves x as it is; its infinite damping would turn 0 into NaN.
+    return weights.reciprocal().clamp(max=1e12)
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    return (a * b).flatten(1).sum(1).reshape(-1, *[1] * (a.ndim - 1))
+
+
+def _ratio(numerator: Tensor, denominator: Tensor, active: Tensor) -> Tensor:
+    usable = active & (denominator > 0)
+    return torch.where(usable, numerator, 0) / torch.where(usable, denominator, 1)
+
+
+def _moved_tensor(tensor: Tensor, targets: tuple[Target, ...]) -> Tensor:
+    image = tensor if tensor.is_floating_point() else torch.empty(0, device=tensor.device)
+    for target in targets:
+        image = image.to(target)
+    return image if tensor.is_floating_point() else tensor.to(image.device)
