@@ -1,0 +1,45 @@
+"""A prior knows what pictures look like: E[x_0 | x_t], and the way between pictures and states."""
+
+from abc import ABC, abstractmethod
+from typing import Self
+
+from torch import Tensor
+
+from priors.schedule import Level, Schedule
+
+Shape = tuple[int, ...]
+
+
+class Prior(ABC):
+    """A denoiser over states, with the encoder and the decoder between states and pictures.
+
+    Pictures are float, (B, 3, H, W), in [0, 1]. States are whatever the network works on (latents,
+    or pixels in its own range), one a picture along the first axis.
+    """
+
+    schedule: Schedule
+    multiple: int = 1
+    """Sides of pictures must be multiples of this."""
+    unit: float = 1.0
+    """What sigma / alpha = 1 in the state means after the decoder: the standard deviation that unit
+    noise of the state has in the picture on [0, 1]."""
+
+    @abstractmethod
+    def denoise(self, x: Tensor, level: Level) -> Tensor:
+        """E[x_0 | x_t = x]: shape, dtype and device of x; differentiable in x."""
+
+    def encode(self, image: Tensor) -> Tensor:
+        """The state of a picture; differentiable. Identity unless overridden."""
+        return image
+
+    def decode(self, x: Tensor) -> Tensor:
+        """The picture of a clean state; differentiable. Identity unless overridden."""
+        return x
+
+    def state_shape(self, image_shape: Shape) -> Shape:
+        """The shape of encode(image); ValueError where sides are not multiples of `multiple`."""
+        return image_shape
+
+    def with_text(self, prompt: str, negative: str = "", guidance: float = 1.0) -> Self:
+        """This prior given a text, by classifier-free guidance; TypeError where it reads none."""
+        raise TypeError(f"{type(self).__name__} reads no text; leave the prompt out")
