@@ -1,0 +1,1 @@
+"""Two-stage training of a latent prior on a folder of photos."""
