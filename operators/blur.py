@@ -1,0 +1,201 @@
+"""Blur: y = k * x, a true convolution with a known kernel, or with one that varies over the image.
+
+A cross-correlation, as the diffusion papers' codes compute it, is Blur(kernel.flip(0, 1)).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import get_args
+
+import torch
+from scipy.fft import next_fast_len
+from torch import Tensor
+from torch.nn import functional
+
+from operators.base import LinearOperator, Shape
+from operators.convolution import Boundary, Size, embedded, filtered, fold, pad
+from operators.solve import damped_reciprocal
+
+DIRECT_TAPS = 49
+"""Up to 7 x 7 taps a direct convolution is faster than FFTs (256 x 256, one CPU thread)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Blur(LinearOperator):
+    """Convolution of every channel with kernel (kh, kw), odd sides; see operators.kernels.
+
+    boundary: circular, reflect (edge not repeated), replicate, or valid (y is smaller than the
+    image by the kernel's side minus one). ValueError for other kernels and boundaries.
+    """
+
+    kernel: Tensor
+    boundary: Boundary = "reflect"
+    _spectra: dict[tuple[object, ...], Tensor] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.kernel.shape)
+        if len(shape) != 2 or not all(side % 2 for side in shape):
+            raise ValueError(f"kernel: got shape {shape}; odd sides needed, see kernels.normalised")
+        if self.boundary not in get_args(Boundary):
+            raise ValueError(
+                f"boundary: got {self.boundary!r}; use one of {', '.join(get_args(Boundary))}"
+            )
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Convolve images (B, C, H, W)."""
+        down, right = margin = self._margin
+        wide = pad(x, margin, margin, self.boundary)
+        height, width = wide.shape[-2] - 2 * down, wide.shape[-1] - 2 * right
+        if height < 1 or width < 1:
+            raise ValueError(
+                f"x: sides {tuple(x.shape[-2:])} are smaller than the kernel's"
+                f" {tuple(self.kernel.shape)}; use another boundary than 'valid'"
+            )
+        if self._direct:
+            return _correlate(wide, self.kernel.flip(0, 1))
+        grid = self._grid(*wide.shape[-2:])
+        blurred = filtered(wide, self._spectrum(grid, x), grid)
+        return blurred[..., down : down + height, right : right + width]
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Correlate with the kernel, then fold the border back."""
+        down, right = margin = self._margin
+        border = (right, right, down, down)
+        wide = functional.pad(y, border)
+        if self._direct:
+            wide = _correlate(functional.pad(wide, border), self.kernel)
+        else:
+            height, width = wide.shape[-2:]
+            grid = self._grid(height, width)
+            spectrum = self._spectrum(grid, y).conj()
+            wide = filtered(wide, spectrum, grid)[..., :height, :width]
+        return fold(wide, margin, margin, self.boundary)
+
+    def image_shape(self, y_shape: Shape) -> Shape:
+        """Give y_shape, larger by the kernel's side minus one where the boundary is valid."""
+        if self.boundary != "valid":
+            return y_shape
+        *batch, height, width = y_shape
+        down, right = self._margin
+        return (*batch, height + 2 * down, width + 2 * right)
+
+    def gram_solve(self, r: Tensor, damping: Tensor) -> Tensor:
+        """Solve by FFT where circular, otherwise by preconditioned conjugate gradients."""
+        if self.boundary == "circular":
+            height, width = r.shape[-2:]
+            power = self.power((height, width), r)
+            return filtered(r, damped_reciprocal(power, damping), (height, width))
+        return super().gram_solve(r, damping)
+
+    def pinv(self, y: Tensor) -> Tensor:
+        """Apply the pseudo-inverse: by FFT where circular."""
+        if self.boundary == "circular":
+            return self.adjoint(self.gram_solve(y, y.new_zeros(())))
+        return super().pinv(y)
+
+    def preconditioner(self, r: Tensor, damping: Tensor) -> Callable[[Tensor], Tensor]:
+        """Divide by the power spectrum on a periodic grid.
+
+        Reflected images and a kernel symmetric in both axes live on the grid of the even
+        extension (the discrete cosine transform I), where three iterations are enough. Otherwise
+        the grid leaves room for the kernel, so that opposite borders do not meet.
+        """
+        height, width = r.shape[-2:]
+        down, right = self._margin
+        mirrored = self.boundary == "reflect" and self._symmetric and min(height, width) > 1
+        grid = (2 * height - 2, 2 * width - 2)
+        if not mirrored:
+            grid = self._grid(height + 2 * down, width + 2 * right)
+        floor = torch.finfo(r.dtype).eps
+        inverse = 1 / (self.power(grid, r) + damping.clamp(min=floor))
+        if not mirrored:
+            return lambda s: filtered(s, inverse, grid)[..., :height, :width]
+        none, rest = (0, 0), (height - 2, width - 2)
+        return lambda s: fold(
+            filtered(pad(s, none, rest, "reflect"), inverse / 4, grid), none, rest, "reflect"
+        )
+
+    def power(self, grid: Size, like: Tensor) -> Tensor:
+        """Give |F k|^2 on a periodic grid, at the frequencies of rfft2, in like's dtype."""
+        spectrum = self._spectrum(grid, like)
+        return spectrum.real**2 + spectrum.imag**2
+
+    @property
+    def _margin(self) -> Size:
+        if self.boundary == "circular":
+            return (0, 0)
+        return (self.kernel.shape[0] // 2, self.kernel.shape[1] // 2)
+
+    @property
+    def _direct(self) -> bool:
+        return self.boundary != "circular" and self.kernel.numel() <= DIRECT_TAPS
+
+    @cached_property
+    def _symmetric(self) -> bool:
+        kernel = self.kernel.detach()
+        close = 1e-6 * kernel.abs().max()
+        return all(bool((kernel - kernel.flip(axis)).abs().max() <= close) for axis in (0, 1))
+
+    def _grid(self, height: int, width: int) -> Size:
+        if self.boundary == "circular":
+            return (height, width)
+        return (next_fast_len(height, real=True), next_fast_len(width, real=True))
+
+    def _spectrum(self, grid: Size, like: Tensor) -> Tensor:
+        dtype = torch.promote_types(like.dtype, torch.float32)
+        key = (grid, dtype, like.device)
+        # A kernel that is being estimated changes between calls.
+        if key in self._spectra and not self.kernel.requires_grad:
+            return self._spectra[key]
+        # A tensor made in inference mode could never again take part in a gradient.
+        with torch.inference_mode(False):
+            kernel = embedded(self.kernel.to(like.device, dtype), grid)
+            self._spectra[key] = torch.fft.rfft2(kernel)
+        return self._spectra[key]
+
+
+@dataclass(frozen=True, eq=False)
+class VaryingBlur(LinearOperator):
+    """A blur that varies over the image: y = sum_k weights_k (kernel_k * x).
+
+    kernels (K, kh, kw) with odd sides; weights (K, H, W) of the size of y, which should sum to
+    one over K: each output pixel sees its own mixture of the kernels. boundary as in Blur.
+    ValueError when the counts differ.
+    """
+
+    kernels: Tensor
+    weights: Tensor
+    boundary: Boundary = "reflect"
+
+    def __post_init__(self) -> None:
+        kernels, weights = tuple(self.kernels.shape), tuple(self.weights.shape)
+        if len(kernels) != 3 or len(weights) != 3 or kernels[0] != weights[0]:
+            raise ValueError(
+                f"weights: got {weights} for kernels {kernels}; pass (K, H, W) for (K, kh, kw)"
+            )
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Mix the blurred images (B, C, H, W)."""
+        return torch.stack([w * blur(x) for w, blur in self._parts(x)]).sum(0)
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Weigh, correlate with each kernel, and add."""
+        return torch.stack([blur.adjoint(w * y) for w, blur in self._parts(y)]).sum(0)
+
+    def image_shape(self, y_shape: Shape) -> Shape:
+        """Give the shape that Blur gives for the same boundary."""
+        return self._blurs[0].image_shape(y_shape)
+
+    def _parts(self, like: Tensor) -> list[tuple[Tensor, Blur]]:
+        return list(zip(self.weights.to(like), self._blurs, strict=True))
+
+    @cached_property
+    def _blurs(self) -> list[Blur]:
+        return [Blur(kernel, self.boundary) for kernel in self.kernels]
+
+
+def _correlate(x: Tensor, kernel: Tensor) -> Tensor:
+    channels = x.shape[1]
+    weight = kernel.to(x).expand(channels, 1, *kernel.shape)
+    return functional.conv2d(x, weight, groups=channels)

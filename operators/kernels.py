@@ -1,0 +1,199 @@
+"""Blur kernels: float32 tensors (kh, kw) of odd sides, non-negative, of sum one, centred."""
+
+import difflib
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy
+import torch
+from torch import Tensor
+
+
+def gaussian(sigma: float, size: int | None = None) -> Tensor:
+    """Sample exp(-r^2 / 2 sigma^2), sigma > 0 in pixels.
+
+    size is the odd side; by default the kernel is cut at 4 sigma, as scipy.ndimage does
+    (sigma 3: 25 x 25). ValueError for other values.
+    """
+    _require_positive("sigma", sigma)
+    half = int(4 * sigma + 0.5) if size is None else _half(size)
+    line = torch.arange(-half, half + 1, dtype=torch.float64)
+    line = torch.exp(-(line**2) / (2 * sigma**2))
+    return normalised(torch.outer(line, line))
+
+
+def motion(length: float, angle: float = 0.0) -> Tensor:
+    """Draw the anti-aliased straight path of a camera that moves by length > 0 pixels.
+
+    angle is in degrees, counter-clockwise from the x axis. A pixel weighs one minus its distance
+    from the segment, so that length 9 at 0 degrees is nine equal pixels. ValueError otherwise.
+    """
+    _require_positive("length", length)
+    reach = max(length - 1, 0) / 2
+    half = math.ceil(reach)
+    y, x = _grid(half)
+    radians = math.radians(angle)
+    along = x * math.cos(radians) - y * math.sin(radians)
+    across = x * math.sin(radians) + y * math.cos(radians)
+    distance = torch.hypot((along.abs() - reach).clamp(min=0), across)
+    return normalised((1 - distance).clamp(min=0))
+
+
+def disk(radius: float) -> Tensor:
+    """Draw the anti-aliased disk of a lens out of focus, radius > 0 in pixels; else ValueError."""
+    _require_positive("radius", radius)
+    y, x = _grid(math.ceil(radius))
+    return normalised((radius + 0.5 - torch.hypot(y, x)).clamp(0, 1))
+
+
+def random_walk(size: int, intensity: float = 0.5, seed: int = 0) -> Tensor:
+    """Draw the path of a shaking hand in a window of odd side size >= 5.
+
+    The path has a length of size - 3 pixels and constant speed; its heading diffuses by intensity
+    turns in all and jerks about 4 intensity times, in the manner of Boracchi and Foi (IEEE TIP
+    2012). intensity >= 0: 0 is a straight line, 1 erratic. ValueError otherwise.
+    """
+    half = _half(size, least=5)
+    if not intensity >= 0:
+        raise ValueError(f"intensity: got {intensity}; pass a number >= 0, such as 0.5")
+    steps = 32 * size
+    generator = torch.Generator().manual_seed(seed)
+    turns = torch.randn(steps, generator=generator, dtype=torch.float64) / math.sqrt(steps)
+    jerks = torch.rand(steps, generator=generator) < 4 * intensity / steps
+    angles = torch.rand(steps, generator=generator, dtype=torch.float64) - 0.5
+    heading = 2 * math.pi * (intensity * turns + torch.where(jerks, angles, 0)).cumsum(0)
+    heading = heading + 2 * math.pi * torch.rand((), generator=generator)
+    path = torch.stack([heading.sin(), heading.cos()]).cumsum(1) * ((size - 3) / steps)
+    return normalised(_splat(path - path.mean(1, keepdim=True) + half, size))
+
+
+def load(path: str | Path) -> Tensor:
+    """Read a kernel from .png (any grey picture), .npy, .npz or .mat: the first matrix in it.
+
+    ValueError when the file is missing, of another type or holds no kernel.
+    """
+    path = Path(path)
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise ValueError(f"kernel: {path.name!r} is none of {', '.join(_READERS)}; convert it")
+    if not path.is_file():
+        raise ValueError(f"kernel: no file {str(path)!r}; pass a kernel file or one of {FORMS}")
+    arrays = [array for array in reader(path) if array.ndim == 2 and array.dtype.kind in "fiub"]
+    if not arrays:
+        raise ValueError(f"kernel: {path.name!r} holds no matrix; store one array (kh, kw)")
+    return normalised(torch.from_numpy(arrays[0].astype(numpy.float64)))
+
+
+def parse(text: str) -> Tensor:
+    """Read "gaussian:2", "motion:17,32", "disk:4", "walk:61,0.5,7" or the name of a kernel file.
+
+    ValueError in one line that names the nearest family.
+    """
+    family, colon, rest = text.partition(":")
+    if Path(text).suffix.lower() in _READERS:
+        return load(text)
+    if family not in _FAMILIES:
+        near = difflib.get_close_matches(family, _FAMILIES, n=1) or list(_FAMILIES)
+        raise ValueError(f"kernel: unknown {text!r}; did you mean {' or '.join(near)}? ({FORMS})")
+    try:
+        numbers = [float(number) for number in rest.split(",")]
+        return _FAMILIES[family](*numbers)
+    except TypeError:
+        raise ValueError(f"kernel: {text!r} has the wrong count of numbers; use {FORMS}") from None
+    except ValueError as error:
+        if colon and "could not convert" not in str(error):
+            raise
+        raise ValueError(f"kernel: {text!r} needs numbers after the colon; use {FORMS}") from None
+
+
+def normalised(kernel: Tensor) -> Tensor:
+    """Give the kernel (kh, kw) as float32 with odd sides (zeros below and right) and sum one.
+
+    ValueError when it is no finite matrix with a positive sum.
+    """
+    if kernel.ndim != 2 or 0 in kernel.shape:
+        raise ValueError(f"kernel: got shape {tuple(kernel.shape)}; pass a matrix (kh, kw)")
+    kernel = kernel.double()
+    total = float(kernel.sum())
+    if not 0 < total < math.inf:
+        raise ValueError(f"kernel: its sum is {total}; pass finite weights with a sum > 0")
+    height, width = kernel.shape
+    padding = (0, 1 - width % 2, 0, 1 - height % 2)
+    return torch.nn.functional.pad(kernel / total, padding).float()
+
+
+def _walk(size: float, intensity: float = 0.5, seed: float = 0) -> Tensor:
+    return random_walk(int(size), intensity, int(seed))
+
+
+def _sized_gaussian(sigma: float, size: float | None = None) -> Tensor:
+    return gaussian(sigma, None if size is None else int(size))
+
+
+def _grid(half: int) -> tuple[Tensor, Tensor]:
+    line = torch.arange(-half, half + 1, dtype=torch.float64)
+    return line[:, None], line[None, :]
+
+
+def _splat(points: Tensor, size: int) -> Tensor:
+    """Drop unit weights at points (2, n) of rows and columns, shared among four pixels each."""
+    corner = points.floor().long()
+    right = points - corner
+    kernel = torch.zeros(size, size, dtype=torch.float64)
+    for row in (0, 1):
+        for column in (0, 1):
+            offset = torch.tensor([[row], [column]])
+            weight = torch.where(offset == 1, right, 1 - right).prod(0)
+            kernel.index_put_(tuple(corner + offset), weight, accumulate=True)
+    return kernel
+
+
+def _half(size: int, least: int = 1) -> int:
+    if size < least or size % 2 == 0:
+        raise ValueError(f"size: got {size}; pass an odd number of pixels >= {least}")
+    return size // 2
+
+
+def _require_positive(name: str, value: float) -> None:
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name}: got {value}; pass a finite number of pixels > 0")
+
+
+def _read_picture(path: Path) -> list[numpy.ndarray]:
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        return [numpy.asarray(picture.convert("F"))]
+
+
+def _read_npy(path: Path) -> list[numpy.ndarray]:
+    return [numpy.load(path, allow_pickle=False)]
+
+
+def _read_npz(path: Path) -> list[numpy.ndarray]:
+    with numpy.load(path, allow_pickle=False) as archive:
+        return [archive[name] for name in archive.files]
+
+
+def _read_mat(path: Path) -> list[numpy.ndarray]:
+    from scipy.io import loadmat
+
+    return [value for name, value in loadmat(path).items() if not name.startswith("__")]
+
+
+FORMS = "gaussian:SIGMA, motion:LENGTH,DEGREES, disk:RADIUS, walk:SIZE,INTENSITY,SEED"
+
+_FAMILIES: dict[str, Callable[..., Tensor]] = {
+    "gaussian": _sized_gaussian,
+    "motion": motion,
+    "disk": disk,
+    "walk": _walk,
+}
+
+_READERS: dict[str, Callable[[Path], list[numpy.ndarray]]] = {
+    ".png": _read_picture,
+    ".npy": _read_npy,
+    ".npz": _read_npz,
+    ".mat": _read_mat,
+}

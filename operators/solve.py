@@ -1,0 +1,58 @@
+"""Linear systems of symmetric operators: conjugate gradients, and division by eigenvalues."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def conjugate_gradients(
+    matvec: Callable[[Tensor], Tensor],
+    b: Tensor,
+    *,
+    x0: Tensor | None = None,
+    preconditioner: Callable[[Tensor], Tensor] = lambda r: r,
+    tolerance: float | None = None,
+    iterations: int = 500,
+) -> Tensor:
+    """Solve matvec(x) = b for a symmetric positive (semi)definite matvec, per image of (B, ...).
+
+    An image stops when |b - matvec(x)| <= tolerance |b| (default: the square root of the machine
+    epsilon) and then stays frozen, so that its iterates do not depend on the rest of the batch.
+    The preconditioner is a symmetric positive definite approximation of the inverse.
+    """
+    tolerance = torch.finfo(b.dtype).eps ** 0.5 if tolerance is None else tolerance
+    x = torch.zeros_like(b) if x0 is None else x0
+    r = b if x0 is None else b - matvec(x0)
+    goal = tolerance**2 * _dot(b, b)
+    z = preconditioner(r)
+    p, rho = z, _dot(r, z)
+    for _ in range(iterations):
+        active = _dot(r, r) > goal
+        if not bool(active.any()):
+            break
+        q = matvec(p)
+        step = _ratio(rho, _dot(p, q), active)
+        x, r = x + step * p, r - step * q
+        z = preconditioner(r)
+        rho, previous = _dot(r, z), rho
+        p = z + _ratio(rho, previous, active) * p
+    return x
+
+
+def damped_reciprocal(gram: Tensor, damping: Tensor) -> Tensor:
+    """Give 1 / (gram + damping), or gram^+ where damping is 0.
+
+    gram >= 0 holds eigenvalues of A A^T; below machine epsilon times the largest they count as 0.
+    """
+    null = (gram <= torch.finfo(gram.dtype).eps * gram.max()) & (damping == 0)
+    return (gram + damping).masked_fill(null, torch.inf).reciprocal()
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    return (a * b).flatten(1).sum(1).reshape(-1, *[1] * (a.ndim - 1))
+
+
+def _ratio(numerator: Tensor, denominator: Tensor, active: Tensor) -> Tensor:
+    usable = active & (denominator > 0)
+    return torch.where(usable, numerator, 0) / torch.where(usable, denominator, 1)
