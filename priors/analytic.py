@@ -51,11 +51,12 @@ class LinearDecoder:
 
     def __call__(self, x: Tensor) -> Tensor:
         flat: Tensor = linear(x, self.matrix.to(x), self.offset.to(x))
-        return flat.view(-1, *self.shape)
+        picture: Tensor = flat.view(-1, *self.shape)
+        return picture
 
     def encode(self, image: Tensor) -> Tensor:
-        centred = image.flatten(1) - self.offset.to(image)
-        return linear(centred, self.inverse.to(image))
+        state: Tensor = linear(image.flatten(1) - self.offset.to(image), self.inverse.to(image))
+        return state
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,6 +23,11 @@ class Level(NamedTuple):
     sigma: float
     time: float
 
+    @property
+    def ratio(self) -> float:
+        """sigma / alpha, the noise beside a signal of one; infinite where alpha is 0."""
+        return self.sigma / self.alpha if self.alpha else math.inf
+
 
 CLEAN = Level(0.0, 1.0, 0.0, 0.0)
 

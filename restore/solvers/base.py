@@ -1,0 +1,147 @@
+"""What solvers share: states, the first noise, the reverse step, trust in the measurement.
+
+A solver is a generator (measurement, prior, seeds, *, options) -> Iterator[State]. Its last state
+has x = x0, the clean estimate; `prior.decode(state.x0)` is the picture of any of its states.
+"""
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from operators.base import LinearOperator, conjugate_gradients
+from operators.measurement import Measurement
+from operators.seeds import Seeds
+from priors.base import Prior
+from priors.schedule import Level
+
+QUANTISATION = 1 / (255 * math.sqrt(12))
+"""Standard deviation of rounding to 8 bits: no measurement is trusted more than this."""
+
+
+class State(NamedTuple):
+    """Where a solver stands after `step` of `steps`: its state x, and x0, what it makes of it."""
+
+    step: int
+    steps: int
+    x: Tensor
+    x0: Tensor
+
+
+def start(measurement: Measurement[Any], prior: Prior, level: Level, seeds: Seeds) -> Tensor:
+    """Pure noise of the level's sigma, shaped as the state of the measured picture."""
+    shape = prior.state_shape(measurement.image_shape)
+    return level.sigma * seeds.normal_like(measurement.y.new_empty(shape))
+
+
+def noise_at(picture: Tensor, prior: Prior, level: Level, seeds: Seeds) -> Tensor:
+    """x_t ~ N(alpha E(picture), sigma^2 I)."""
+    x0 = prior.encode(picture)
+    return level.alpha * x0 + level.sigma * seeds.normal_like(x0)
+
+
+def ancestral(t: Level, s: Level) -> float:
+    """Standard deviation of p(x_s | x_t, x_0), s < t, on any schedule (arXiv:2006.11239, eq. 7)."""
+    remembered = t.alpha * s.sigma / (s.alpha * t.sigma)
+    return s.sigma * math.sqrt(max(1 - remembered**2, 0.0))
+
+
+def move(
+    x: Tensor, x0: Tensor, t: Level, s: Level, kept: float, fresh: Tensor | float, seeds: Seeds
+) -> Tensor:
+    """alpha_s x0 + kept eps + fresh n: from t to s, eps = (x - alpha_t x0) / sigma_t, n new."""
+    moved = s.alpha * x0
+    if kept > 0:
+        moved = moved + kept / t.sigma * (x - t.alpha * x0)
+    if isinstance(fresh, Tensor) or fresh > 0:
+        moved = moved + fresh * seeds.normal_like(x0)
+    return moved
+
+
+def reverse(x: Tensor, x0: Tensor, t: Level, s: Level, eta: float, seeds: Seeds) -> Tensor:
+    """One step from level t to s, given x0 = E[x_0 | x_t]; at the clean level it returns x0.
+
+    eta = 0 is DDIM, eta = 1 ancestral sampling (Song et al., ICLR 2021, arXiv:2010.02502, eq. 12).
+    """
+    fresh = eta * ancestral(t, s)
+    return move(x, x0, t, s, math.sqrt(max(s.sigma**2 - fresh**2, 0.0)), fresh, seeds)
+
+
+def to_clean(x: Tensor, prior: Prior, level: Level, steps: int, seeds: Seeds) -> Tensor:
+    """Follow the probability-flow ODE from x at the level to a clean state, in steps of DDIM."""
+    for t, s in pairwise(prior.schedule.levels(steps, level.u)):
+        x = reverse(x, prior.denoise(x, t), t, s, 0.0, seeds)
+    return x
+
+
+def deviation(measurement: Measurement[Any]) -> float:
+    """The noise of the measurement, never less than that of 8 bits."""
+    return max(measurement.sigma, QUANTISATION)
+
+
+def trust(measurement: Measurement[Any], prior: Prior, level: Level) -> float:
+    """Variance that the level has in the picture over that of the measurement; may be infinite.
+
+    As the `weight` of a prox it says how far the picture at this level gives way to the data.
+    """
+    return (level.ratio * prior.unit / deviation(measurement)) ** 2
+
+
+def pull_scale(measurement: Measurement[Any], prior: Prior, level: Level) -> float:
+    """Factor c of E[x_0 | x_t, y] = x_0^ + c grad_{x_t} log p(y | x_0^), without its overshoot.
+
+    Tweedie's formula has c = sigma^2 / alpha for log p(y | x_t). Its variance is that of the noise
+    and of what is unknown of x_0, at most (ratio unit)^2 in the picture; so c is divided by
+    1 + trust, which bounds every step by the distance to the data, whatever the task.
+    """
+    unknown = (level.sigma * prior.unit / deviation(measurement)) ** 2
+    return level.sigma**2 * level.alpha / (level.alpha**2 + unknown)
+
+
+def likelihood_score(
+    measurement: Measurement[Any], decode: Callable[[Tensor], Tensor], z: Tensor
+) -> tuple[Tensor, Tensor]:
+    """grad_z log p(y | decode(z)), shaped as z, and the picture decode(z)."""
+    with torch.enable_grad():
+        z = z.detach().requires_grad_()
+        image = decode(z)
+        (pull,) = torch.autograd.grad(measurement.log_likelihood(image).sum(), z)
+    return pull, image.detach()
+
+
+def smooth_estimate(
+    measurement: Measurement[LinearOperator], *, slope: float = 0.1, iterations: int = 200
+) -> Tensor:
+    """A cheap picture: argmin_x |y - A x|^2 / (2 sigma^2) + |grad x|^2 / (2 slope^2).
+
+    The posterior mean under a 1/f^2 Gaussian prior with differences of `slope` between neighbours:
+    it fills holes, interpolates and deblurs without amplifying noise. It starts from the flat
+    picture that fits best.
+    """
+    operator, y = measurement.operator, measurement.y
+    stiffness = (deviation(measurement) / slope) ** 2
+    ones = y.new_ones(measurement.image_shape)
+    seen = operator(ones)
+    level = (inner(y, seen) / inner(seen, seen).clamp(min=1e-12)).view(-1, 1, 1, 1)
+    return conjugate_gradients(
+        lambda x: operator.adjoint(operator(x)) + stiffness * _laplacian(x),
+        operator.adjoint(y),
+        x0=level * ones,
+        tolerance=1e-3,
+        iterations=iterations,
+    )
+
+
+def _laplacian(x: Tensor) -> Tensor:
+    """-div grad with free borders: the gradient of |grad x|^2 / 2; zero on flat pictures."""
+    rows, columns = pad(x.diff(dim=-2), (0, 0, 1, 1)), pad(x.diff(dim=-1), (1, 1))
+    return -rows.diff(dim=-2) - columns.diff(dim=-1)
+
+
+def inner(a: Tensor, b: Tensor) -> Tensor:
+    """<a, b> per image, shaped (B, 1, ...) to multiply a."""
+    return (a * b).flatten(1).sum(1).view(-1, *[1] * (a.ndim - 1))

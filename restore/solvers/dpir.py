@@ -1,0 +1,55 @@
+"""Plug-and-play restoration by half-quadratic splitting (Zhang et al., TPAMI 2021,
+arXiv:2008.13751), with the denoiser of a diffusion prior.
+
+    for sigma_k from start_sigma down to end_sigma, evenly in log sigma:
+        x^ <- D(E[z0 | alpha_k z])
+        x  <- argmin_x |y - A x|^2 / (2 sigma^2) + lambda / (2 sigma_k^2) |x - x^|^2
+        z  <- E(x)
+
+No noise is drawn: the result is one picture, near the mode of the posterior, and no sample of it.
+"""
+
+import math
+from collections.abc import Iterator
+
+import torch
+
+from operators.base import LinearOperator
+from operators.measurement import Measurement
+from operators.seeds import Seeds
+from priors.base import Prior
+from restore.solvers.base import State, deviation, smooth_estimate, trust
+
+
+@torch.no_grad()
+def dpir(
+    measurement: Measurement[LinearOperator],
+    prior: Prior,
+    seeds: Seeds,
+    *,
+    steps: int = 16,
+    lambda_: float = 0.23,
+    start_sigma: float = 0.2,
+    end_sigma: float | None = None,
+) -> Iterator[State]:
+    """Restore by a denoiser and a prox in turn; fast and deterministic, the seeds are not used.
+
+    steps >= 1 network evaluations; lambda_ > 0 is the strength of the prior; start_sigma and
+    end_sigma are noise levels in the picture on [0, 1], by default from 0.2 down to the noise of
+    the measurement. ValueError when one is not positive.
+    """
+    end_sigma = deviation(measurement) if end_sigma is None else end_sigma
+    if steps < 1 or min(start_sigma, end_sigma) <= 0:
+        raise ValueError(
+            f"steps >= 1 and positive start_sigma and end_sigma are needed, not {steps}, "
+            f"{start_sigma} and {end_sigma}"
+        )
+    first, last = math.log(max(start_sigma, end_sigma)), math.log(end_sigma)
+    z = prior.encode(smooth_estimate(measurement))
+    for step in range(1, steps + 1):
+        place = (step - 1) / max(steps - 1, 1)
+        level = prior.schedule.at_ratio(math.exp(first + place * (last - first)) / prior.unit)
+        image = prior.decode(prior.denoise(level.alpha * z, level))
+        weight = trust(measurement, prior, level) / lambda_
+        z = prior.encode(measurement.operator.prox(image, measurement.y, weight))
+        yield State(step, steps, z, z)

@@ -1,0 +1,48 @@
+"""Diffusion posterior sampling (Chung et al., ICLR 2023, arXiv:2209.14687); with latents, LDPS.
+
+    x0^ <- E[x0 | x_t]
+    x0^ <- x0^ + zeta c_t grad_{x_t} log p(y | D(x0^))
+    x_s ~ p(x_s | x_t, x0^)
+
+The paper divides a hand-set zeta by |y - A x0^|. The expectation of its square is the variance of
+the noise and of x0^ together; c_t (`pull_scale`) divides by that, and zeta = 1 serves all tasks.
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import torch
+
+from operators.base import Operator
+from operators.measurement import Measurement
+from operators.seeds import Seeds
+from priors.base import Prior
+from restore.solvers.base import State, pull_scale, reverse, start
+
+
+@torch.no_grad()
+def dps(
+    measurement: Measurement[Operator],
+    prior: Prior,
+    seeds: Seeds,
+    *,
+    steps: int = 1000,
+    zeta: float = 1.0,
+    eta: float = 1.0,
+) -> Iterator[State]:
+    """Sample by the gradient of the likelihood through network and decoder.
+
+    steps >= 1 network evaluations; zeta > 0 is the strength of the data; eta in [0, 1] the share
+    of fresh noise. Any operator, any noise with a log-likelihood.
+    """
+    levels = prior.schedule.levels(steps)
+    x = start(measurement, prior, levels[0], seeds)
+    for step, (t, s) in enumerate(pairwise(levels), start=1):
+        with torch.enable_grad():
+            x.requires_grad_()
+            x0 = prior.denoise(x, t)
+            likelihood = measurement.log_likelihood(prior.decode(x0))
+            (pull,) = torch.autograd.grad(likelihood.sum(), x)
+        x0 = x0.detach() + zeta * pull_scale(measurement, prior, t) * pull
+        x = reverse(x.detach(), x0, t, s, eta, seeds)
+        yield State(step, steps, x, x0)

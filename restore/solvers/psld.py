@@ -1,0 +1,56 @@
+"""Posterior sampling with latent diffusion (Rout et al., NeurIPS 2023, arXiv:2307.00619).
+
+    z0^ <- E[z0 | z_t]
+    x^  <- A+ y + (I - A+ A) D(z0^)
+    z0^ <- z0^ + grad_{z_t} { zeta c_t log p(y | D(z0^)) - gamma alpha_t / 2 |z0^ - E(x^)|^2 }
+    z_s ~ p(z_s | z_t, z0^)
+
+The gluing term asks that z0^ be what the encoder makes of a picture that agrees with y. A+ is
+damped by the noise (a prox, equal to the line above where there is none), as a bare A+ would hand
+the encoder amplified noise. The likelihood is deterministic: nothing of it is drawn again.
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import torch
+
+from operators.base import LinearOperator
+from operators.measurement import Measurement
+from operators.seeds import Seeds
+from priors.base import Prior
+from restore.solvers.base import State, pull_scale, reverse, start, trust
+
+
+@torch.no_grad()
+def psld(
+    measurement: Measurement[LinearOperator],
+    prior: Prior,
+    seeds: Seeds,
+    *,
+    steps: int = 1000,
+    zeta: float = 1.0,
+    gamma: float = 0.1,
+    eta: float = 1.0,
+) -> Iterator[State]:
+    """Sample by the gradient of likelihood and gluing through network, decoder and encoder.
+
+    steps >= 1 network evaluations; zeta > 0 is the strength of the data, gamma >= 0 that of the
+    gluing (zeta + gamma < 2 is stable); eta in [0, 1] the share of fresh noise.
+    """
+    levels = prior.schedule.levels(steps)
+    x = start(measurement, prior, levels[0], seeds)
+    for step, (t, s) in enumerate(pairwise(levels), start=1):
+        scale, weight = pull_scale(measurement, prior, t), trust(measurement, prior, t)
+        with torch.enable_grad():
+            x.requires_grad_()
+            x0 = prior.denoise(x, t)
+            image = prior.decode(x0)
+            glued = prior.encode(measurement.operator.prox(image, measurement.y, weight))
+            gap = (x0 - glued).square().flatten(1).sum(1) / 2
+            likelihood = measurement.log_likelihood(image)
+            objective = zeta * scale * likelihood - gamma * t.alpha * gap
+            (pull,) = torch.autograd.grad(objective.sum(), x)
+        x0 = x0.detach() + pull
+        x = reverse(x.detach(), x0, t, s, eta, seeds)
+        yield State(step, steps, x, x0)

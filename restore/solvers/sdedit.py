@@ -1,0 +1,39 @@
+"""SDEdit (Meng et al., ICLR 2022, arXiv:2108.01073): the baseline that forgets the measurement.
+
+x_t ~ N(alpha_t E(x^), sigma_t^2 I)  with  x^ a cheap picture made of y
+repeat  x_s ~ p(x_s | x_t, E[x0 | x_t])  down to the clean level
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import torch
+
+from operators.base import LinearOperator
+from operators.measurement import Measurement
+from operators.seeds import Seeds
+from priors.base import Prior
+from restore.solvers.base import State, noise_at, reverse, smooth_estimate
+
+
+@torch.no_grad()
+def sdedit(
+    measurement: Measurement[LinearOperator],
+    prior: Prior,
+    seeds: Seeds,
+    *,
+    steps: int = 50,
+    start_sigma: float = 0.2,
+    eta: float = 1.0,
+) -> Iterator[State]:
+    """Noise a smooth estimate and denoise it; the data enter through the estimate alone.
+
+    steps >= 1 network evaluations; start_sigma > 0 is the noise laid over the picture on [0, 1];
+    eta in [0, 1] the share of fresh noise.
+    """
+    levels = prior.schedule.levels(steps, prior.schedule.at_ratio(start_sigma / prior.unit).u)
+    x = noise_at(smooth_estimate(measurement), prior, levels[0], seeds)
+    for step, (t, s) in enumerate(pairwise(levels), start=1):
+        x0 = prior.denoise(x, t)
+        x = reverse(x, x0, t, s, eta, seeds)
+        yield State(step, steps, x, x0)
