@@ -47,7 +47,8 @@ class LinearDecoder:
 
     @cached_property
     def inverse(self) -> Tensor:
-        return torch.linalg.pinv(self.matrix.double())
+        inverse: Tensor = torch.linalg.pinv(self.matrix.double())
+        return inverse
 
     def __call__(self, x: Tensor) -> Tensor:
         flat: Tensor = linear(x, self.matrix.to(x), self.offset.to(x))
