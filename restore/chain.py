@@ -1,0 +1,93 @@
+"""An operator in words: "downsample:4 @ gaussian:2" blurs, then shrinks."""
+
+import difflib
+import importlib
+from collections.abc import Callable
+from functools import reduce
+from operator import matmul
+from typing import Any
+
+from operators import kernels
+from operators.base import Operator
+from operators.blur import Blur
+
+EXAMPLE = '"downsample:4 @ gaussian:2" or module:name'
+KERNELS = ("gaussian", "motion", "disk", "walk")
+# word: (module, class, what each argument is)
+CLASSES: dict[str, tuple[str, str, tuple[Callable[[str], Any], ...]]] = {
+    "downsample": ("operators.resize", "Downsample", (int, str)),
+    "grayscale": ("operators.colour", "Grayscale", ()),
+    "mosaic": ("operators.colour", "Mosaic", (str,)),
+    "gamma": ("operators.tone", "Gamma", ()),
+    "clip": ("operators.tone", "Clip", ()),
+    "quantize": ("operators.tone", "Quantize", (int,)),
+    "jpeg": ("operators.jpeg", "Jpeg", (int,)),
+}
+WORDS = (*KERNELS, "blur", "mask", *CLASSES)
+
+
+def parse(text: str) -> Operator:
+    """The operator of a chain `A @ B @ C`, C first; a part is `word`, `word:arguments` or
+    `module:name` (an operator, or a function without arguments that gives one).
+
+    Words: the kernels gaussian, motion, disk, walk as in `operators.kernels.parse`; blur:FILE;
+    mask:FILE (white = unknown); downsample:FACTOR,FILTER; grayscale; mosaic:PATTERN; gamma; clip;
+    quantize:BITS; jpeg:QUALITY. ValueError in one line names what is wrong and the nearest words.
+
+    >>> parse("downsample:2 @ gaussian:1").image_shape((1, 3, 8, 8))
+    (1, 3, 16, 16)
+    """
+    parts = [part.strip() for part in text.split("@")]
+    if not all(parts):
+        raise ValueError(f"operator: {text!r} has an empty part; write it as {EXAMPLE}")
+    return reduce(matmul, [_part(part) for part in parts])
+
+
+def _part(text: str) -> Operator:
+    word, colon, rest = text.partition(":")
+    if word in WORDS:
+        try:
+            return _known(word, text, rest.split(",") if colon else [])
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"operator {text!r}: {error}") from error
+    if colon and (operator := _imported(word, rest)) is not None:
+        return operator
+    near = ", ".join(difflib.get_close_matches(word, WORDS, n=3) or WORDS)
+    raise ValueError(f"operator: unknown {text!r}; did you mean {near}? Write it as {EXAMPLE}")
+
+
+def _known(word: str, text: str, arguments: list[str]) -> Operator:
+    if word in KERNELS:
+        return Blur(kernels.parse(text))
+    if word == "blur":
+        return Blur(kernels.load(",".join(arguments)))
+    if word == "mask":
+        return _mask(",".join(arguments))
+    module, name, converters = CLASSES[word]
+    if len(arguments) > len(converters):
+        raise ValueError(f"takes at most {len(converters)} arguments")
+    values = [convert(argument) for convert, argument in zip(converters, arguments, strict=False)]
+    operator: Operator = getattr(importlib.import_module(module), name)(*values)
+    return operator
+
+
+def _mask(path: str) -> Operator:
+    from operators.mask import Mask
+    from restore.images import read, read_mask
+
+    height, width = read(path).pixels.shape[2:]
+    return Mask(read_mask(path, height, width))
+
+
+def _imported(module: str, name: str) -> Operator | None:
+    """The operator module:name; None where there is no such module."""
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError:
+        return None
+    except AttributeError:
+        raise ValueError(f"operator: module {module} has no {name!r}") from None
+    operator = found if isinstance(found, Operator) else found()
+    if not isinstance(operator, Operator):
+        raise ValueError(f"operator: {module}:{name} is no Operator and gives none")
+    return operator

@@ -1,0 +1,1 @@
+"""The commands of `photomend`, one a module; `restore.cli` puts them together."""

@@ -1,0 +1,108 @@
+"""Photo after photo: skip what is done, tell what failed and go on, one result a photo."""
+
+import json
+import os
+import sys
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from restore.commands.failure import FAILED, Failure, Refusal, overall, understood
+from restore.commands.files import STREAM, Job
+from restore.commands.progress import Progress
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a batch runs: replace what exists, one JSON object a photo, no progress."""
+
+    overwrite: bool = False
+    as_json: bool = False
+    quiet: bool = False
+
+
+Work = Callable[[Job, Progress], dict[str, Any]]
+"""Makes and writes the picture of a job; gives its report."""
+
+
+def process(jobs: list[Job], endings: Iterable[str], work: Work, manner: Manner) -> int:
+    """Do the jobs; the exit code. endings: of the files written beside each picture."""
+    if manner.as_json and any(job.target == STREAM for job in jobs):
+        raise Refusal("--json: the picture itself goes to standard output; use -o FILE")
+    failures: list[Failure] = []
+    with Progress(len(jobs), quiet=manner.quiet) as progress:
+        for job in jobs:
+            progress.photo(job.source)
+            outcome, failure = _one(job, tuple(endings), work, manner, progress)
+            _tell(job, outcome, manner, progress)
+            if failure is not None:
+                failures.append(failure)
+                if failure.fatal:
+                    break
+    return overall(failures, len(jobs) - len(failures))
+
+
+def _one(
+    job: Job, endings: tuple[str, ...], work: Work, manner: Manner, progress: Progress
+) -> tuple[dict[str, Any], Failure | None]:
+    if job.target != STREAM and not manner.overwrite:
+        if os.path.exists(job.target):
+            return {"status": "skipped"}, None
+        for path in (job.beside(ending) for ending in endings):
+            if path.exists():
+                line = f"{path}: exists already; --overwrite replaces it"
+                return {"status": "failed", "error": line}, Failure(line, FAILED)
+    try:
+        return {"status": "done", "report": work(job, progress)}, None
+    except Exception as error:
+        failure = None if os.environ.get("PHOTOMEND_TRACEBACK") else understood(error)
+        if failure is None:
+            raise
+        return {"status": "failed", "error": failure.message}, failure
+
+
+def _tell(job: Job, outcome: dict[str, Any], manner: Manner, progress: Progress) -> None:
+    """The result on standard output: the path, or one JSON object; what is wrong on the other."""
+    if outcome["status"] == "failed":
+        named = job.source in outcome["error"]
+        progress.warn(f"error: {'' if named else job.source + ': '}{outcome['error']}")
+    if outcome["status"] == "skipped":
+        progress.say(f"{job.target}: exists, skipped (--overwrite redoes it)")
+    if manner.as_json:
+        sys.stdout.write(json.dumps({"input": job.source, "output": job.target, **outcome}) + "\n")
+    elif outcome["status"] == "done" and job.target != STREAM and not manner.quiet:
+        sys.stdout.write(job.target + "\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def together(paths: Iterable[Path]) -> Iterator[None]:
+    """Files that are written all or not at all: when the block fails, none is left."""
+    paths = list(paths)
+    paths[0].parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for path in paths:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a report, whole or not at all."""
+    temporary = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex}.part")
+    try:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_stream(data: bytes) -> None:
+    """A picture to standard output, never to a terminal."""
+    if sys.stdout.isatty():
+        raise Refusal("-o -: standard output is a terminal; redirect it, or use -o FILE")
+    sys.stdout.buffer.write(data)

@@ -1,0 +1,89 @@
+"""priors, doctor, demo, bench: commands that write no photo of the user's."""
+
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from restore.commands.failure import FAILED, NO_PRIOR, OK, Refusal
+
+
+def priors(names: list[str], as_json: bool) -> int:
+    """List the priors of this machine, or those named; the exit code."""
+    from priors.hub import PriorError, describe
+    from restore.doctor import installed_priors
+
+    rows, missing = [], False
+    for name in names or installed_priors():
+        try:
+            rows.append(asdict(describe(name)))
+        except PriorError as error:
+            missing = True
+            _complain(str(error))
+    if as_json:
+        _objects(rows)
+    else:
+        for row in rows:
+            _line(
+                f"{row['name']}: licence {row['licence']}, {row['parameters'] / 1e6:.1f} million "
+                f"parameters, {row['bytes'] / 2**20:.1f} MiB, {row['location']}"
+            )
+    return NO_PRIOR if missing else OK
+
+
+def doctor(as_json: bool) -> int:
+    """Tell the state of the installation; the exit code."""
+    from restore.doctor import examine
+
+    report = examine()
+    if as_json:
+        _objects([report])
+    else:
+        for name, value in _flat(report):
+            _line(f"{name}: {value}")
+        _line("all is well" if not report["problems"] else "not well")
+    for problem in report["problems"]:
+        _complain(problem)
+    return FAILED if report["problems"] else OK
+
+
+def demo(output: str, steps: int | None, seed: int, as_json: bool) -> int:
+    """Run the demonstration; the exit code."""
+    from restore.demo import run
+
+    try:
+        figures = run(Path(output), steps=steps, seed=seed, report=_complain if as_json else _line)
+    except ImportError as error:
+        raise Refusal(f"{error}; pip install 'photomend[demo]'", FAILED) from error
+    if as_json:
+        _objects(figures)
+    return OK
+
+
+def _flat(report: dict[str, Any]) -> Iterable[tuple[str, Any]]:
+    """Lines of a nested report: `packages torch: 2.4`; sizes in GiB."""
+    for name, value in report.items():
+        if isinstance(value, dict):
+            yield from ((f"{name} {inner}", each) for inner, each in _flat(value))
+        elif name == "priors":
+            yield from ((f"prior {p['name']}", "loads" if p["loads"] else "fails") for p in value)
+        elif name.endswith("_bytes") and value is not None:
+            yield name.removesuffix("_bytes").replace("_", " "), f"{value / 2**30:.1f} GiB"
+        elif name != "problems":
+            yield name, "not known" if value is None else value
+
+
+def _objects(rows: Iterable[dict[str, Any]]) -> None:
+    for row in rows:
+        _line(json.dumps(row))
+
+
+def _line(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(text + "\n")

@@ -1,0 +1,75 @@
+"""From the declarations of `restore.spec` to the parameters that typer reads off a function."""
+
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from restore import spec
+
+SHORT = {"kernel": "-k", "mask": "-m", "factor": "-f", "noise": "-n"}
+
+
+def declared(model: type[spec.Declared]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Replace the parameter `given` of a command by the options of a model.
+
+    The command gets what was typed as a dictionary, unchecked: `spec.checked` converts it once,
+    with one wording for every way in.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command).parameters
+        fixed = [
+            parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for name, parameter in own.items()
+            if name != "given"
+        ]
+        # what is particular to the task comes first
+        names = sorted(model.model_fields, key=lambda name: name in spec.Options.model_fields)
+        drawn = [_parameter(model, name) for name in names]
+
+        def called(**values: Any) -> None:
+            given = {n: values.pop(n) for n in model.model_fields}
+            command(**values, given={n: value for n, value in given.items() if value is not None})
+
+        parameters = [fixed[0], *drawn, *fixed[1:]]
+        called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        called.__annotations__ = {p.name: p.annotation for p in parameters}
+        called.__name__, called.__doc__ = command.__name__, command.__doc__ or model.__doc__
+        return called
+
+    return decorate
+
+
+def _parameter(model: type[spec.Declared], name: str) -> inspect.Parameter:
+    field = model.model_fields[name]
+    flag = "--" + name.replace("_", "-")
+    switch = field.annotation is bool
+    if switch and field.default:
+        flag += f"/--no-{name}"
+    told = field.description or ""
+    if not switch and not field.is_required() and field.default is not None:
+        told += f" Default: {field.default}."
+    declaration = typer.Option(
+        *([SHORT[name]] if name in SHORT else []),
+        flag,
+        help=told,
+        metavar=None if switch else _metavar(model, name),
+        show_default=False,
+        rich_help_panel="Options" if name in spec.Options.model_fields else "What was done to it",
+    )
+    kind = bool if switch else str
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=inspect.Parameter.empty if field.is_required() else None,
+        annotation=Annotated[kind if field.is_required() else kind | None, declaration],
+    )
+
+
+def _metavar(model: type[spec.Declared], name: str) -> str:
+    """What an option wants, in a word; of several kinds the first."""
+    schema = model.model_json_schema()["properties"][name]
+    kind = schema.get("anyOf", [schema])[0].get("type")
+    return {"integer": "INTEGER", "number": "NUMBER"}.get(kind, "TEXT")

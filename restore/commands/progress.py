@@ -1,0 +1,89 @@
+"""Progress on standard error: a bar where a person looks, a line now and then where a file does."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Any, Self
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Progress:
+    """Counts photos and the steps of each; the time left is that of the photo at work."""
+
+    def __init__(self, photos: int, *, quiet: bool = False) -> None:
+        self._photos, self._quiet = photos, quiet
+        self._number, self._name, self._began, self._spoke = 0, "", 0.0, 0.0
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> Self:
+        if not self._quiet and sys.stderr.isatty():
+            self._bar = _bar()
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def photo(self, name: str) -> None:
+        """A photo begins."""
+        self._number += 1
+        self._name = f"[{self._number}/{self._photos}] {name}"
+        self._began = self._spoke = time.monotonic()
+        if self._bar is not None:
+            if self._task is not None:
+                self._bar.remove_task(self._task)
+            self._task = self._bar.add_task(self._name, total=None)
+
+    def step(self, done: int, total: int) -> None:
+        """So many steps of the photo are done."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, total=total)
+            return
+        now = time.monotonic()
+        if not self._quiet and now - self._spoke >= SECONDS_BETWEEN_LINES:
+            self._spoke = now
+            left = (now - self._began) * (total - done) / done
+            self.say(f"{self._name}: step {done} of {total}, {left:.0f} s left")
+
+    def say(self, line: str) -> None:
+        """A line above the bar; unless quiet."""
+        if not self._quiet:
+            self.warn(line)
+
+    def warn(self, line: str) -> None:
+        """A line above the bar in any case: what went wrong."""
+        if self._bar is None:
+            sys.stderr.write(line + "\n")
+        else:
+            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _bar() -> Any:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.progress import (
+        Progress as Bar,
+    )
+
+    return Bar(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("step"),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )

@@ -1,0 +1,155 @@
+"""deblur, upscale, inpaint, restore: from the words of the command line to the library's call."""
+
+import os
+from collections.abc import Iterator
+from functools import wraps
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from restore import spec
+from restore.commands.batch import Manner, process, together, write_json, write_stream
+from restore.commands.failure import FAILED, Refusal
+from restore.commands.files import STREAM, SUFFIXES, Job, gather, plan, read_source
+from restore.commands.progress import Progress
+
+TAGS = {
+    "deblur": ".deblurred",
+    "upscale": ".upscaled",
+    "inpaint": ".inpainted",
+    "restore": ".restored",
+}
+WHITE = 0.1
+"""The standard deviation that is white in photo.std.png."""
+
+
+def run(
+    task: str,
+    names: list[str],
+    output: str | None,
+    recursive: bool,
+    given: dict[str, Any],
+    solver_options: dict[str, Any],
+    manner: Manner,
+) -> int:
+    """Restore every photo that the names stand for; the exit code."""
+    options = spec.checked(spec.TASKS[task], given)
+    used = [str(getattr(options, name, "")) for name in ("mask", "kernel")]
+    found = gather(names, TAGS[task], recursive=recursive, output=output)
+    endings = _endings(options.samples)
+    jobs = plan(found, output, TAGS[task], endings, filter(os.path.isfile, used))
+    if isinstance(options, spec.Inpaint) and not os.path.exists(options.mask):
+        raise Refusal(f"--mask {options.mask}: no such file or folder", FAILED)
+    restored = _Restored(task, options, solver_options, manner.overwrite)
+    if manner.overwrite or any(not os.path.exists(job.target) for job in jobs):
+        restored.prepare()
+    return process(jobs, endings, restored, manner)
+
+
+class _Restored:
+    """Does one job after the other with the same options."""
+
+    def __init__(
+        self, task: str, options: spec.Options, solver_options: dict[str, Any], overwrite: bool
+    ) -> None:
+        self.task, self.options, self.overwrite = task, options, overwrite
+        self.arguments = {**dict(options), **solver_options}
+
+    def prepare(self) -> None:
+        """Refuse wrong arguments, and load the prior, before the first photo."""
+        from restore import api, solvers
+
+        if isinstance(self.options, spec.Deblur):
+            self.arguments["kernel"] = api.as_kernel(self.options.kernel)
+        if isinstance(self.options, spec.Restore):
+            from restore import chain
+
+            self.arguments["operator"] = chain.parse(self.options.operator)
+        self.arguments["solver"] = solvers.get(self.options.solver)
+        api.made(self.arguments)
+
+    def __call__(self, job: Job, progress: Progress) -> dict[str, Any]:
+        from restore import api
+
+        arguments = dict(self.arguments)
+        arguments["solver"] = _watched(arguments["solver"], self.options.samples, progress)
+        if isinstance(self.options, spec.Inpaint):
+            arguments["mask"] = _mask_of(self.options.mask, job)
+        source = read_source(job.source)
+        if job.target == STREAM and isinstance(source, str):
+            source = Path(source).read_bytes()
+        result = getattr(api, self.task)(source, **arguments)
+        report = {
+            "task": self.task,
+            "input": job.source,
+            "output": job.target,
+            "arguments": self.options.model_dump(),
+            **result.report,
+        }
+        if job.target == STREAM:
+            write_stream(result.image)
+        else:
+            _save(result, report, job, self.overwrite)
+        _judge(job, report, progress)
+        return report
+
+
+def _endings(samples: int) -> tuple[str, ...]:
+    """Of what is written beside a picture: the report, the samples and their spread."""
+    if samples == 1:
+        return (".json",)
+    return (".json", ".std.png", *(f".sample{k}.png" for k in range(1, samples + 1)))
+
+
+def _save(result: Any, report: dict[str, Any], job: Job, overwrite: bool) -> None:
+    """The picture comes last: where it is, the rest is."""
+    from dataclasses import replace
+
+    from restore.images import read, write
+
+    endings = _endings(len(result.samples))
+    with together([Path(job.target), *map(job.beside, endings)]):
+        if result.std is not None:
+            report = {**report, "std_white": WHITE}
+            spread = read((result.std / WHITE).clamp(0, 1))
+            write(spread, job.beside(".std.png"), overwrite=overwrite)
+            for k, pixels in enumerate(result.samples, start=1):
+                sample = replace(result, pixels=pixels)
+                sample.save(job.beside(f".sample{k}.png"), overwrite=overwrite)
+        write_json(job.beside(".json"), report)
+        result.save(job.target, overwrite=overwrite)
+
+
+def _watched(solver: Any, samples: int, progress: Progress) -> Any:
+    """The solver, telling the progress of every step; it is called once a sample."""
+    calls = count()
+
+    @wraps(solver)
+    def watched(*arguments: Any, **options: Any) -> Iterator[Any]:
+        before = next(calls)
+        for state in solver(*arguments, **options):
+            progress.step(before * state.steps + state.step, samples * state.steps)
+            yield state
+
+    return watched
+
+
+def _mask_of(mask: str, job: Job) -> str:
+    """The mask of a photo: the file, or the picture of the photo's name in the folder."""
+    if not os.path.isdir(mask):
+        return mask
+    for suffix in (job.below.suffix, *SUFFIXES):
+        candidate = Path(mask) / job.below.with_suffix(suffix)
+        if candidate.is_file():
+            return str(candidate)
+    raise Refusal(f"--mask {mask}: holds no mask named {job.below.stem}.png", FAILED)
+
+
+def _judge(job: Job, report: dict[str, Any], progress: Progress) -> None:
+    """Tell when a result does not explain what was observed."""
+    certificate = report.get("certificate", {})
+    for accepted, verdict in zip(
+        certificate.get("accepted", ()), certificate.get("verdict", ()), strict=True
+    ):
+        if not accepted:
+            progress.say(f"{job.source}: {verdict}")

@@ -1,0 +1,153 @@
+"""The one declaration of every option of every task: name, type, range, default, help.
+
+The command line is drawn from these models and values are checked by them; the defaults of the
+Python signatures are held equal to them by the tests. `Deblur.model_json_schema()` is the schema.
+"""
+
+import difflib
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+
+def _quotient(value: object) -> object:
+    """Read "6.4/255" as the number it is; leave everything else to pydantic."""
+    if not isinstance(value, str) or value.count("/") != 1:
+        return value
+    try:
+        above, below = (float(part) for part in value.split("/"))
+        return above / below
+    except (ValueError, ZeroDivisionError):
+        return value
+
+
+Sigma = Annotated[float, BeforeValidator(_quotient), Field(ge=0, le=1, allow_inf_nan=False)]
+"""A standard deviation of noise on the [0, 1] scale, or in 8-bit levels as "6.4/255"."""
+
+Tile = Literal["auto"] | Annotated[int, Field(ge=0)]
+
+
+KERNELS = "gaussian:SIGMA, motion:LENGTH,DEGREES, disk:RADIUS, walk:SIZE,INTENSITY,SEED in pixels"
+
+
+class Declared(BaseModel):
+    """A set of options: their names, types, ranges, defaults and helps."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Options(Declared):
+    """What every task takes."""
+
+    noise: Sigma | None = Field(
+        None,
+        description="Standard deviation of the noise, in [0, 1], or as 6.4/255. "
+        "Default: estimated from the photo.",
+    )
+    seed: int = Field(0, ge=0, description="The same seed gives the same picture.")
+    samples: int = Field(1, ge=1, description="How many pictures to draw; their mean is given.")
+    polish: bool = Field(True, description="End with a projection onto what was observed.")
+    prior: str = Field(
+        "embedded", description='"embedded", a diffusers directory, or a hub id owner/model.'
+    )
+    solver: str = Field("dpir", description="Algorithm: a name or module:function.")
+    steps: int | None = Field(None, ge=1, description="Steps. Default: the solver's own.")
+    device: str = Field(
+        "auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="auto, cpu, cuda, cuda:N, mps."
+    )
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="Precision of the networks: auto, float32, bfloat16, float16."
+    )
+    tile: Tile = Field(
+        "auto", description="Side of the windows of a large picture in pixels, 0 for none."
+    )
+    offline: bool = Field(False, description="Never ask the network, not even for a hub prior.")
+
+
+class Deblur(Options):
+    """Remove a known blur."""
+
+    kernel: str = Field(description=f"{KERNELS}, or a file (.png .npy .npz .mat).")
+    boundary: Literal["reflect", "replicate", "circular", "valid"] = Field(
+        "reflect",
+        description="The world beyond the frame: reflect, replicate, circular; "
+        "valid: it was seen, give it back.",
+    )
+
+
+class Upscale(Options):
+    """Enlarge: find the picture that shrinks to this one."""
+
+    factor: int = Field(4, ge=2, le=16, description="How many times larger.")
+    filter: Literal["bicubic", "lanczos", "box"] = Field(
+        "bicubic", description="How the small picture was made: bicubic, lanczos, box."
+    )
+
+
+class Inpaint(Options):
+    """Fill what is white in a mask; every other pixel keeps its value."""
+
+    mask: str = Field(
+        description="Picture of the photo's size, white = unknown; or a folder with one a photo."
+    )
+
+
+class Restore(Options):
+    """Undo any known degradation."""
+
+    operator: str = Field(
+        description='A chain such as "downsample:4 @ gaussian:2" (the right one came first), '
+        "or module:name."
+    )
+
+
+class Degrade(Declared):
+    """Make a test input: blur, shrink, mask, add noise, compress, in this order."""
+
+    kernel: str | None = Field(None, description=f"Blur: {KERNELS}, or a file.")
+    boundary: Literal["reflect", "replicate", "circular", "valid"] = Field(
+        "reflect", description="The world beyond the frame: reflect, replicate, circular, valid."
+    )
+    downsample: int | None = Field(None, ge=2, le=16, description="Shrink so many times (bicubic).")
+    mask: str | None = Field(
+        None,
+        description="Lose pixels: box (half the sides, centred), box:PIXELS, "
+        "random:FRACTION, or a picture, white = lost.",
+    )
+    noise: Sigma = Field(
+        0.0, description="Standard deviation of white noise, in [0, 1], or as 6.4/255."
+    )
+    jpeg: int | None = Field(None, ge=1, le=100, description="Compress at last; the quality.")
+    seed: int = Field(0, ge=0, description="Of the noise and of a random mask.")
+
+
+TASKS: dict[str, type[Options]] = {
+    "deblur": Deblur,
+    "upscale": Upscale,
+    "inpaint": Inpaint,
+    "restore": Restore,
+}
+
+AnyOptions = TypeVar("AnyOptions", bound=Declared)
+
+
+def checked(model: type[AnyOptions], given: dict[str, Any]) -> AnyOptions:
+    """The options, converted and within their ranges; ValueError names the first that is wrong."""
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0])
+        if first["type"] == "missing":
+            raise ValueError(f"{name}: is missing; {description(model, name)}") from None
+        if first["type"] == "extra_forbidden":
+            close = difflib.get_close_matches(name, model.model_fields, n=3)
+            near = ", ".join(close or model.model_fields)
+            raise ValueError(f"{name}: there is no such option; did you mean {near}?") from None
+        reason = first["msg"][0].lower() + first["msg"][1:]
+        raise ValueError(f"{name}: got {given[name]!r}, {reason}") from None
+
+
+def description(model: type[Declared], name: str) -> str:
+    """The help of one option."""
+    return model.model_fields[name].description or ""
