@@ -11,32 +11,43 @@ from operators.base import (
     conjugate_gradients,
 )
 from operators.blur import Blur, VaryingBlur
+from operators.colour import Grayscale, Mosaic
+from operators.jpeg import Jpeg
 from operators.mask import Crop, Mask, box_mask, brush_mask, random_mask
 from operators.measurement import Measurement, simulate
 from operators.noise import Gaussian, Noise, PoissonGaussian
 from operators.resize import Decimate, Downsample
 from operators.seeds import Seeds
+from operators.testing import check_operator
+from operators.tone import Clip, Gamma, Quantize
 
 __all__ = [
     "Blur",
+    "Clip",
     "ClosedFormOperator",
     "Crop",
     "Decimate",
     "DiagonalGramOperator",
     "Downsample",
+    "Gamma",
     "Gaussian",
+    "Grayscale",
     "Identity",
+    "Jpeg",
     "LinearOperator",
     "Mask",
     "Measurement",
+    "Mosaic",
     "Noise",
     "Operator",
     "PoissonGaussian",
+    "Quantize",
     "Seeds",
     "Shape",
     "VaryingBlur",
     "box_mask",
     "brush_mask",
+    "check_operator",
     "conjugate_gradients",
     "kernels",
     "random_mask",

@@ -21,7 +21,7 @@ DIRECT_TAPS = 49
 """Up to 7 x 7 taps a direct convolution is faster than FFTs (256 x 256, one CPU thread)."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Blur(LinearOperator):
     """Convolution of every channel with kernel (kh, kw), odd sides; see operators.kernels.
 
@@ -155,7 +155,7 @@ class Blur(LinearOperator):
         return self._spectra[key]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class VaryingBlur(LinearOperator):
     """A blur that varies over the image: y = sum_k weights_k (kernel_k * x).
 

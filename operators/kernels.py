@@ -179,7 +179,14 @@ def _read_npz(path: Path) -> list[numpy.ndarray]:
 def _read_mat(path: Path) -> list[numpy.ndarray]:
     from scipy.io import loadmat
 
-    return [value for name, value in loadmat(path).items() if not name.startswith("__")]
+    try:
+        values = [value for name, value in loadmat(path).items() if not name.startswith("__")]
+    except NotImplementedError:
+        raise ValueError(
+            f"kernel: {path.name!r} is MATLAB 7.3; save it with '-v7', or store one matrix as .npy"
+        ) from None
+    cells = [value.flat if value.dtype == object else [value] for value in values]
+    return [array for cell in cells for array in cell]
 
 
 FORMS = "gaussian:SIGMA, motion:LENGTH,DEGREES, disk:RADIUS, walk:SIZE,INTENSITY,SEED"

@@ -9,7 +9,7 @@ from torch import Tensor
 from operators.base import DiagonalGramOperator, Shape
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Mask(DiagonalGramOperator):
     """Lose the pixels where unknown is True: they measure 0.
 
