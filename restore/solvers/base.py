@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from operators.base import LinearOperator, conjugate_gradients
 from operators.measurement import Measurement
 from operators.seeds import Seeds
 from priors.base import Prior
@@ -21,6 +20,9 @@ from priors.schedule import Level
 
 QUANTISATION = 1 / (255 * math.sqrt(12))
 """Standard deviation of rounding to 8 bits: no measurement is trusted more than this."""
+
+
+Function = Callable[[Tensor], Tensor]
 
 
 class State(NamedTuple):
@@ -91,19 +93,20 @@ def trust(measurement: Measurement[Any], prior: Prior, level: Level) -> float:
     return (level.ratio * prior.unit / deviation(measurement)) ** 2
 
 
-def pull_scale(measurement: Measurement[Any], prior: Prior, level: Level) -> float:
-    """Factor c of E[x_0 | x_t, y] = x_0^ + c grad_{x_t} log p(y | x_0^), without its overshoot.
+def pull_scale(measurement: Measurement[Any], level: Level, gain: Tensor) -> Tensor:
+    """Factor c (B,) of E[x_0 | x_t, y] = x_0^ + c grad_{x_t} log p(y | x_0^).
 
-    Tweedie's formula has c = sigma^2 / alpha for log p(y | x_t). Its variance is that of the noise
-    and of what is unknown of x_0, at most (ratio unit)^2 in the picture; so c is divided by
-    1 + trust, which bounds every step by the distance to the data, whatever the task.
+    Tweedie's formula has c = sigma^2 / alpha for log p(y | x_t), whose variance is that of the
+    noise and of what is unknown of x_0, at most gain ratio^2 in the measurement, where gain (B,)
+    is its sensitivity to the state. So c is divided by the sum of both: no step overshoots
+    the data, whatever the task.
     """
-    unknown = (level.sigma * prior.unit / deviation(measurement)) ** 2
+    unknown = gain * (level.sigma / deviation(measurement)) ** 2
     return level.sigma**2 * level.alpha / (level.alpha**2 + unknown)
 
 
 def likelihood_score(
-    measurement: Measurement[Any], decode: Callable[[Tensor], Tensor], z: Tensor
+    measurement: Measurement[Any], decode: Function, z: Tensor
 ) -> tuple[Tensor, Tensor]:
     """grad_z log p(y | decode(z)), shaped as z, and the picture decode(z)."""
     with torch.enable_grad():
@@ -113,35 +116,44 @@ def likelihood_score(
     return pull, image.detach()
 
 
-def smooth_estimate(
-    measurement: Measurement[LinearOperator], *, slope: float = 0.1, iterations: int = 200
-) -> Tensor:
-    """A cheap picture: argmin_x |y - A x|^2 / (2 sigma^2) + |grad x|^2 / (2 slope^2).
+def sensitivity(measurement: Measurement[Any], prior: Prior, iterations: int = 8) -> Tensor:
+    """|d A(D(z)) / dz|^2 at the grey picture, per image (B,): the most that A sees of a state.
 
-    The posterior mean under a 1/f^2 Gaussian prior with differences of `slope` between neighbours:
-    it fills holes, interpolates and deblurs without amplifying noise. It starts from the flat
-    picture that fits best.
+    The largest eigenvalue, by power iteration from fixed noise: some per cent below the truth.
     """
-    operator, y = measurement.operator, measurement.y
-    stiffness = (deviation(measurement) / slope) ** 2
-    ones = y.new_ones(measurement.image_shape)
-    seen = operator(ones)
-    level = (inner(y, seen) / inner(seen, seen).clamp(min=1e-12)).view(-1, 1, 1, 1)
-    return conjugate_gradients(
-        lambda x: operator.adjoint(operator(x)) + stiffness * _laplacian(x),
-        operator.adjoint(y),
-        x0=level * ones,
-        tolerance=1e-3,
-        iterations=iterations,
-    )
+    grey = prior.encode(measurement.y.new_full(measurement.image_shape, 0.5))
+    back, push = linearised(lambda z: measurement.operator(prior.decode(z)), grey)
+    v = Seeds(*[0] * len(grey)).normal_like(grey)
+    for _ in range(iterations):
+        v = v / inner(v, v).sqrt().clamp(min=1e-12)
+        v = back(push(v))
+    return inner(v, v).sqrt().flatten()
 
 
-def _laplacian(x: Tensor) -> Tensor:
-    """-div grad with free borders: the gradient of |grad x|^2 / 2; zero on flat pictures."""
-    rows, columns = pad(x.diff(dim=-2), (0, 0, 1, 1)), pad(x.diff(dim=-1), (1, 1))
-    return -rows.diff(dim=-2) - columns.diff(dim=-1)
+def linearised(f: Function, x: Tensor) -> tuple[Function, Function]:
+    """The derivative of f at x, transposed (a pull back) and plain (a push forward)."""
+    # Fused attention has no second derivative.
+    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
+        x = x.detach().requires_grad_()
+        value = f(x)
+        # J v is the derivative in w of <J^T w, v>: a product in forward mode, by two in reverse.
+        dummy = torch.zeros_like(value, requires_grad=True)
+        (pulled,) = torch.autograd.grad(value, x, dummy, create_graph=True)
+
+    def back(w: Tensor) -> Tensor:
+        return torch.autograd.grad(value, x, w, retain_graph=True)[0]
+
+    def push(v: Tensor) -> Tensor:
+        return torch.autograd.grad(pulled, dummy, v, retain_graph=True)[0]
+
+    return back, push
 
 
 def inner(a: Tensor, b: Tensor) -> Tensor:
     """<a, b> per image, shaped (B, 1, ...) to multiply a."""
-    return (a * b).flatten(1).sum(1).view(-1, *[1] * (a.ndim - 1))
+    return column((a * b).flatten(1).sum(1), a)
+
+
+def column(values: Tensor, like: Tensor) -> Tensor:
+    """One value an image (B,), shaped (B, 1, ...) to multiply `like`."""
+    return values.view(-1, *[1] * (like.ndim - 1))

@@ -7,7 +7,7 @@ LatentDAPS.
         z_s ~ N(alpha_s z0, sigma_s^2 I)
 
 The last z0 is the sample. The Langevin step is `rate` times the inverse of the curvature
-1 / r^2 + unit^2 / sigma^2, which is that of a decoder of gain `unit` and an operator of norm 1.
+1 / r^2 + |d A(D(z)) / dz|^2 / sigma^2.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,16 @@ from operators.base import Operator
 from operators.measurement import Measurement
 from operators.seeds import Seeds
 from priors.base import Prior
-from restore.solvers.base import State, deviation, likelihood_score, move, start, to_clean
+from restore.solvers.base import (
+    State,
+    column,
+    deviation,
+    likelihood_score,
+    move,
+    sensitivity,
+    start,
+    to_clean,
+)
 
 
 @torch.no_grad()
@@ -41,14 +50,15 @@ def daps(
     """
     levels = prior.schedule.levels(steps)
     x = start(measurement, prior, levels[0], seeds)
+    curvature = sensitivity(measurement, prior) / deviation(measurement) ** 2
     for step, (t, s) in enumerate(pairwise(levels), start=1):
         guess = to_clean(x, prior, t, ode_steps, seeds)
         precision = 1 / t.ratio**2
-        size = rate / (precision + (prior.unit / deviation(measurement)) ** 2)
+        size = rate / (precision + column(curvature, x))
         x0 = guess
         for _ in range(langevin_steps):
             pull, _ = likelihood_score(measurement, prior.decode, x0)
             drift = size * (pull - precision * (x0 - guess))
-            x0 = x0 + drift + (2 * size) ** 0.5 * seeds.normal_like(x0)
+            x0 = x0 + drift + (2 * size).sqrt() * seeds.normal_like(x0)
         x = move(x, x0, t, s, 0.0, s.sigma, seeds)
         yield State(step, steps, x, x0)

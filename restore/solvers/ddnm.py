@@ -19,7 +19,7 @@ from operators.base import LinearOperator
 from operators.measurement import Measurement
 from operators.seeds import Seeds
 from priors.base import Prior
-from restore.solvers.base import State, ancestral, move, start
+from restore.solvers.base import State, ancestral, column, move, start
 
 
 @torch.no_grad()
@@ -46,10 +46,9 @@ def ddnm(
         noisy = (s.alpha - kept * t.alpha / t.sigma) * noise
         share = torch.where(noisy <= sigma, 1.0, sigma / noisy)
         image = prior.decode(prior.denoise(x, t))
-        room = share[:, None, None, None]
-        x0 = prior.encode(image + room * operator.pinv(y - operator(image)))
+        x0 = prior.encode(image + column(share, image) * operator.pinv(y - operator(image)))
         fresh = (sigma**2 - (share * noisy) ** 2).clamp(min=0).sqrt()
-        x = move(x, x0, t, s, kept, fresh.view(-1, *[1] * (x.ndim - 1)), seeds)
+        x = move(x, x0, t, s, kept, column(fresh, x), seeds)
         yield State(step, steps, x, x0)
 
 

@@ -18,7 +18,8 @@ from operators.base import LinearOperator
 from operators.measurement import Measurement
 from operators.seeds import Seeds
 from priors.base import Prior
-from restore.solvers.base import State, deviation, smooth_estimate, trust
+from restore.solvers.base import State, deviation, trust
+from restore.solvers.smooth import smooth_estimate
 
 
 @torch.no_grad()

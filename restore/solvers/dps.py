@@ -17,7 +17,7 @@ from operators.base import Operator
 from operators.measurement import Measurement
 from operators.seeds import Seeds
 from priors.base import Prior
-from restore.solvers.base import State, pull_scale, reverse, start
+from restore.solvers.base import State, column, pull_scale, reverse, sensitivity, start
 
 
 @torch.no_grad()
@@ -37,12 +37,14 @@ def dps(
     """
     levels = prior.schedule.levels(steps)
     x = start(measurement, prior, levels[0], seeds)
+    gain = sensitivity(measurement, prior)
     for step, (t, s) in enumerate(pairwise(levels), start=1):
         with torch.enable_grad():
-            x.requires_grad_()
+            x = x.detach().requires_grad_()
             x0 = prior.denoise(x, t)
             likelihood = measurement.log_likelihood(prior.decode(x0))
             (pull,) = torch.autograd.grad(likelihood.sum(), x)
-        x0 = x0.detach() + zeta * pull_scale(measurement, prior, t) * pull
+        scale = zeta * column(pull_scale(measurement, t, gain), pull)
+        x0 = x0.detach() + scale * pull
         x = reverse(x.detach(), x0, t, s, eta, seeds)
         yield State(step, steps, x, x0)

@@ -17,7 +17,8 @@ from operators.base import LinearOperator
 from operators.measurement import Measurement
 from operators.seeds import Seeds
 from priors.base import Prior
-from restore.solvers.base import State, noise_at, smooth_estimate, to_clean, trust
+from restore.solvers.base import State, noise_at, to_clean, trust
+from restore.solvers.smooth import smooth_estimate
 
 
 @torch.no_grad()

@@ -19,7 +19,7 @@ from operators.measurement import Measurement
 from operators.seeds import Seeds
 from priors.base import Prior
 from priors.schedule import Level
-from restore.solvers.base import QUANTISATION, State, reverse, start
+from restore.solvers.base import QUANTISATION, State, linearised, reverse, start
 
 
 @torch.no_grad()
@@ -53,27 +53,19 @@ def conditional_mean(
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         x0 = prior.denoise(x, t)
-        free = x0.detach().requires_grad_()
-        seen = measurement.operator(prior.decode(free))
-        # G v is the derivative in w of <G^T w, v>: a product in forward mode, by two in reverse.
-        dummy = torch.zeros_like(seen, requires_grad=True)
-        (back,) = torch.autograd.grad(seen, free, dummy, create_graph=True)
+    mean = x0.detach()
+    seen = measurement.operator(prior.decode(mean))
+    back, push = linearised(lambda z: measurement.operator(prior.decode(z)), mean)
 
-    def spread(v: Tensor) -> Tensor:
-        """V G^T v."""
-        (pulled,) = torch.autograd.grad(seen, free, v, retain_graph=True)
-        (moved,) = torch.autograd.grad(x0, x, pulled, retain_graph=True)
-        return t.sigma**2 * moved
+    def spread(w: Tensor) -> Tensor:
+        """alpha V G^T w, finite where alpha is 0."""
+        return t.sigma**2 * torch.autograd.grad(x0, x, back(w), retain_graph=True)[0]
 
-    def push(v: Tensor) -> Tensor:
-        (pushed,) = torch.autograd.grad(back, dummy, v, retain_graph=True)
-        return pushed
-
-    # Both sides times alpha, which may be 0: the solve is of alpha sigma^2 I + G (alpha V) G^T.
-    noise = measurement.noise.variance(seen.detach()).clamp(min=QUANTISATION**2)
+    # Both sides times alpha: the solve is of alpha sigma^2 I + G (alpha V) G^T.
+    noise = measurement.noise.variance(seen).clamp(min=QUANTISATION**2)
     weights = conjugate_gradients(
-        lambda v: t.alpha * noise * v + push(spread(v)),
-        measurement.y - seen.detach(),
+        lambda w: t.alpha * noise * w + push(spread(w)),
+        measurement.y - seen,
         iterations=iterations,
     )
-    return x0.detach() + spread(weights)
+    return mean + spread(weights)

@@ -19,7 +19,7 @@ from operators.base import LinearOperator
 from operators.measurement import Measurement
 from operators.seeds import Seeds
 from priors.base import Prior
-from restore.solvers.base import State, pull_scale, reverse, start, trust
+from restore.solvers.base import State, pull_scale, reverse, sensitivity, start, trust
 
 
 @torch.no_grad()
@@ -40,10 +40,12 @@ def psld(
     """
     levels = prior.schedule.levels(steps)
     x = start(measurement, prior, levels[0], seeds)
+    gain = sensitivity(measurement, prior)
     for step, (t, s) in enumerate(pairwise(levels), start=1):
-        scale, weight = pull_scale(measurement, prior, t), trust(measurement, prior, t)
+        scale = pull_scale(measurement, t, gain)
+        weight = trust(measurement, prior, t)
         with torch.enable_grad():
-            x.requires_grad_()
+            x = x.detach().requires_grad_()
             x0 = prior.denoise(x, t)
             image = prior.decode(x0)
             glued = prior.encode(measurement.operator.prox(image, measurement.y, weight))

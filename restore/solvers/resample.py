@@ -19,7 +19,7 @@ from operators.base import Operator
 from operators.measurement import Measurement
 from operators.seeds import Seeds
 from priors.base import Prior
-from restore.solvers.base import State, deviation, inner, likelihood_score, reverse, start
+from restore.solvers.base import State, column, deviation, inner, likelihood_score, reverse, start
 
 
 @torch.no_grad()
@@ -69,13 +69,13 @@ def fit(
     Steps after Barzilai and Borwein (1988), the first for a decoder of the given gain.
     """
     goal = deviation(measurement) * measurement.y[0].numel() ** 0.5
-    size = z.new_full((len(z), *[1] * (z.ndim - 1)), (deviation(measurement) / gain) ** 2)
+    size = column(z.new_full((len(z),), (deviation(measurement) / gain) ** 2), z)
     pull, image = likelihood_score(measurement, decode, z)
     for _ in range(iterations):
         active = measurement.misfit(image) > goal
         if not bool(active.any()):
             break
-        change = active.view_as(size) * size * pull
+        change = column(active, z) * size * pull
         z, before = z + change, pull
         pull, image = likelihood_score(measurement, decode, z)
         curvature = inner(change, before - pull)

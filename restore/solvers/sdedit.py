@@ -13,7 +13,8 @@ from operators.base import LinearOperator
 from operators.measurement import Measurement
 from operators.seeds import Seeds
 from priors.base import Prior
-from restore.solvers.base import State, noise_at, reverse, smooth_estimate
+from restore.solvers.base import State, noise_at, reverse
+from restore.solvers.smooth import smooth_estimate
 
 
 @torch.no_grad()

@@ -1,0 +1,149 @@
+"""Small exact problems for solvers: priors in closed form, operators, and instruments."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from operators.base import LinearOperator, Operator, Shape
+from operators.blur import Blur
+from operators.mask import Mask, random_mask
+from operators.measurement import Measurement
+from operators.resize import Downsample
+from operators.seeds import Seeds
+from priors.analytic import GaussianPrior, LinearDecoder
+from priors.base import Prior
+from priors.schedule import VP, Flow, Level, Schedule
+from restore.solvers import Solver, State
+
+
+def cosine() -> VP:
+    """The cosine chain of 1000 times (Nichol & Dhariwal 2021, arXiv:2102.09672)."""
+    power = [math.cos((k / 1000 + 0.008) / 1.008 * math.pi / 2) ** 2 for k in range(1001)]
+    chain = [1.0]
+    for k in range(1000):
+        chain.append(chain[-1] * max(power[k + 1] / power[k], 0.001))
+    return VP(tuple(chain[1:]))
+
+
+SCHEDULES: dict[str, Schedule] = {"vp": cosine(), "flow": Flow()}
+KERNEL = torch.tensor([[0.05, 0.1, 0.0], [0.1, 0.5, 0.05], [0.0, 0.1, 0.1]])
+
+
+@dataclass(frozen=True, eq=False)
+class Dense(LinearOperator):
+    """y = matrix @ x, shaped (B, 1, 1, m)."""
+
+    matrix: Tensor
+    shape: Shape
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return (x.flatten(1) @ self.matrix.to(x).T)[:, None, None]
+
+    def image_shape(self, y_shape: Shape) -> Shape:
+        return (y_shape[0], *self.shape)
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        flat: Tensor = y.flatten(1) @ self.matrix.to(y)
+        return flat.reshape((-1, *self.shape))
+
+
+@dataclass(frozen=True, eq=False)
+class Curve(Operator):
+    """y = x + x^2 / 4: smooth, and not linear."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x + x.square() / 4
+
+    def image_shape(self, y_shape: Shape) -> Shape:
+        return y_shape
+
+
+OPERATORS: dict[str, tuple[Operator, Shape]] = {
+    "blur": (Blur(KERNEL), (3, 5, 7)),
+    "downsample": (Downsample(3, "bicubic"), (3, 9, 9)),
+    "mask": (Mask(random_mask(5, 7, 0.4, seed=1)), (3, 5, 7)),
+    "curve": (Curve(), (3, 5, 7)),
+}
+"""Each with the (C, H, W) of its pictures: odd, prime or not square."""
+
+
+def smooth_covariance(shape: Shape, reach: float = 3.0) -> Tensor:
+    """Of pictures with standard deviation 0.25, whose pixels correlate over `reach`."""
+    channels, height, width = shape
+    grid = torch.cartesian_prod(torch.arange(height), torch.arange(width)).double()
+    near = torch.exp(-torch.cdist(grid, grid) / reach)
+    colours = 0.2 * torch.eye(channels, dtype=torch.float64) + 0.8
+    return 0.25**2 * torch.kron(colours, near)
+
+
+def pixel_prior(shape: Shape, schedule: Schedule) -> GaussianPrior:
+    """Smooth pictures around grey."""
+    count = math.prod(shape)
+    grey = torch.full((count,), 0.5, dtype=torch.float64)
+    return GaussianPrior(grey, smooth_covariance(shape), schedule)
+
+
+def latent_prior(shape: Shape, schedule: Schedule, size: int = 40) -> GaussianPrior:
+    """The same pictures in their first principal components, in units of half the range."""
+    values, vectors = torch.linalg.eigh(smooth_covariance(shape))
+    grey = torch.full((math.prod(shape),), 0.5, dtype=torch.float64)
+    decoder = LinearDecoder(0.5 * vectors[:, -size:], grey, shape)
+    return GaussianPrior(
+        torch.zeros(size, dtype=torch.float64), torch.diag(4 * values[-size:]), schedule, decoder
+    )
+
+
+PRIORS = {"pixel": pixel_prior, "latent": latent_prior}
+
+
+def draw(prior: GaussianPrior, count: int, seed: int = 0) -> Tensor:
+    """States (count, D) of a Gaussian prior, in float64."""
+    generator = torch.Generator().manual_seed(seed)
+    root = torch.linalg.cholesky(prior.covariances[0].double())
+    noise = torch.randn(count, len(root), generator=generator, dtype=torch.float64)
+    states: Tensor = prior.means[0] + noise @ root.T
+    return states
+
+
+def picture(shape: Shape, count: int, seed: int = 0) -> Tensor:
+    """Pictures (count, C, H, W) of the smooth prior, float32."""
+    return draw(pixel_prior(shape, Flow()), count, seed).view(count, *shape).float()
+
+
+class Counting(Prior):
+    """A prior that counts its evaluations, times the images of the batch apart."""
+
+    def __init__(self, inner: Prior) -> None:
+        self.inner, self.evaluations = inner, 0
+        self.schedule, self.unit, self.multiple = inner.schedule, inner.unit, inner.multiple
+
+    def denoise(self, x: Tensor, level: Level) -> Tensor:
+        self.evaluations += 1
+        return self.inner.denoise(x, level)
+
+    def encode(self, image: Tensor) -> Tensor:
+        return self.inner.encode(image)
+
+    def decode(self, x: Tensor) -> Tensor:
+        return self.inner.decode(x)
+
+    def state_shape(self, image_shape: Shape) -> Shape:
+        return self.inner.state_shape(image_shape)
+
+
+class OneStream(Seeds):
+    """All images from one generator: draws of thousands of images in one call."""
+
+    def normal_like(self, x: Tensor) -> Tensor:
+        return torch.randn(x.shape, generator=self._generators[0]).to(x)
+
+
+def last(
+    solver: Solver, measurement: Measurement[Any], prior: Prior, seeds: Seeds, **options: Any
+) -> State:
+    """The last state of a solver."""
+    *_, state = solver(measurement, prior, seeds, **options)
+    return state
