@@ -40,7 +40,7 @@ Output = Annotated[
         "-o",
         "--output",
         help="File, folder, or - for standard output. "
-        "Default: beside the photo, as photo.TASK.png. A JSON report lies beside it.",
+        "Default: beside the photo, as photo.deblurred.png. A JSON report lies beside it.",
     ),
 ]
 Recursive = Annotated[bool, typer.Option("-r", "--recursive", help="Folders in folders too.")]
@@ -125,6 +125,27 @@ def _demo(
     from restore.commands import inform
 
     raise typer.Exit(inform.demo(output, steps, seed, as_json))
+
+
+@app.command("bench", help=spec.Bench.__doc__)
+@declared(spec.Bench)
+def _bench(
+    folder: Annotated[
+        str | None,
+        typer.Argument(
+            help="Of photos, or of the standard sets. Default: what PHOTOMEND_DATA names."
+        ),
+    ] = None,
+    *,
+    given: dict[str, Any],
+    output: Annotated[str, typer.Option("-o", "--output", help="Folder; goes on there.")] = (
+        "out/bench"
+    ),
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    from restore.commands import inform
+
+    raise typer.Exit(inform.bench(folder, given, output, as_json))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -24,6 +24,15 @@ def _quotient(value: object) -> object:
 Sigma = Annotated[float, BeforeValidator(_quotient), Field(ge=0, le=1, allow_inf_nan=False)]
 """A standard deviation of noise on the [0, 1] scale, or in 8-bit levels as "6.4/255"."""
 
+
+def _split(value: object) -> object:
+    """Read "x4,box" as the words that it lists."""
+    return value.split(",") if isinstance(value, str) else value
+
+
+Words = Annotated[list[str], BeforeValidator(_split)]
+"""Words, in text separated by commas."""
+
 Tile = Literal["auto"] | Annotated[int, Field(ge=0)]
 
 
@@ -121,6 +130,30 @@ class Degrade(Declared):
     seed: int = Field(0, ge=0, description="Of the noise and of a random mask.")
 
 
+class Bench(Declared):
+    """Measure, restore and score photos by the papers' protocol."""
+
+    tasks: Words | None = Field(
+        None, description="Of gaussian,motion,levin,x4,box,random. Default: all."
+    )
+    methods: Words | None = Field(
+        None,
+        description="Classical methods, solvers, module:function, with commas. "
+        "Default: all classical ones and the default solver.",
+    )
+    sigma: Annotated[Sigma, Field(gt=0)] = Field(
+        0.025, description="Standard deviation of the noise, in [0, 1], or as 6.4/255."
+    )
+    limit: int | None = Field(None, ge=1, description="Photos a set. Default: all.")
+    size: int = Field(256, ge=4, multiple_of=4, description="Side of the pictures.")
+    steps: int | None = Field(None, ge=1, description="Of the solvers. Default: their own.")
+    seed: int = Field(0, ge=0, description="Of the noise.")
+    prior: str = Field("embedded", description="As of the other commands.")
+    lpips_weights: str | None = Field(
+        None, description="File of LPIPS weights. Default: downloaded, or left out without network."
+    )
+
+
 TASKS: dict[str, type[Options]] = {
     "deblur": Deblur,
     "upscale": Upscale,
@@ -144,7 +177,9 @@ def checked(model: type[AnyOptions], given: dict[str, Any]) -> AnyOptions:
             close = difflib.get_close_matches(name, model.model_fields, n=3)
             near = ", ".join(close or model.model_fields)
             raise ValueError(f"{name}: there is no such option; did you mean {near}?") from None
-        reason = first["msg"][0].lower() + first["msg"][1:]
+        reason = first["msg"].replace("Input should", "it must")
+        if first["type"] == "string_pattern_mismatch":
+            reason = f"it must be one of {description(model, name)}"
         raise ValueError(f"{name}: got {given[name]!r}, {reason}") from None
 
 

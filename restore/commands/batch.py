@@ -67,7 +67,7 @@ def _one(
 def _tell(job: Job, outcome: dict[str, Any], manner: Manner, progress: Progress) -> None:
     """The result on standard output: the path, or one JSON object; what is wrong on the other."""
     if outcome["status"] == "failed":
-        named = job.source in outcome["error"]
+        named = outcome["error"].startswith(job.source)
         progress.warn(f"error: {'' if named else job.source + ': '}{outcome['error']}")
     if outcome["status"] == "skipped":
         progress.say(f"{job.target}: exists, skipped (--overwrite redoes it)")

@@ -9,6 +9,7 @@ from restore import spec
 from restore.commands.batch import Manner, process, together, write_json, write_stream
 from restore.commands.failure import Refusal
 from restore.commands.files import STREAM, Job, gather, plan, read_source
+from restore.commands.parameters import checked
 from restore.commands.progress import Progress
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def run(
     names: list[str], output: str | None, recursive: bool, given: dict[str, Any], manner: Manner
 ) -> int:
     """Degrade every photo that the names stand for; the exit code."""
-    options = spec.checked(spec.Degrade, given)
+    options = checked(spec.Degrade, given)
     if not given.keys() & {"kernel", "downsample", "mask", "noise", "jpeg"}:
         raise Refusal("nothing to do; give --kernel, --downsample, --mask, --noise or --jpeg")
     endings = [".json"]

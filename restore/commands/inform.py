@@ -7,7 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from restore import spec
 from restore.commands.failure import FAILED, NO_PRIOR, OK, Refusal
+from restore.commands.parameters import checked
 
 
 def priors(names: list[str], as_json: bool) -> int:
@@ -59,6 +61,26 @@ def demo(output: str, steps: int | None, seed: int, as_json: bool) -> int:
         raise Refusal(f"{error}; pip install 'photomend[demo]'", FAILED) from error
     if as_json:
         _objects(figures)
+    return OK
+
+
+def bench(folder: str | None, given: dict[str, Any], output: str, as_json: bool) -> int:
+    """Run the benchmark; the exit code."""
+    options = dict(checked(spec.Bench, given))
+    from restore.bench import main
+
+    weights = options.pop("lpips_weights")
+    summary = main(
+        None if folder is None else Path(folder),
+        output=Path(output),
+        lpips_weights=None if weights is None else Path(weights),
+        report=_complain,
+        **options,
+    )
+    if as_json:
+        _objects([summary])
+    else:
+        _line((Path(output) / "report.md").read_text(encoding="utf-8"))
     return OK
 
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from restore import spec
+from restore.commands.failure import Refusal
+from restore.spec import AnyOptions
 
 SHORT = {"kernel": "-k", "mask": "-m", "factor": "-f", "noise": "-n"}
 
@@ -42,6 +44,14 @@ def declared(model: type[spec.Declared]) -> Callable[[Callable[..., None]], Call
     return decorate
 
 
+def checked(model: type[AnyOptions], given: dict[str, Any]) -> AnyOptions:
+    """As `spec.checked`; Refusal in the words of the command line."""
+    try:
+        return spec.checked(model, given)
+    except ValueError as error:
+        raise Refusal(f"--{error}") from error
+
+
 def _parameter(model: type[spec.Declared], name: str) -> inspect.Parameter:
     field = model.model_fields[name]
     flag = "--" + name.replace("_", "-")
@@ -51,13 +61,14 @@ def _parameter(model: type[spec.Declared], name: str) -> inspect.Parameter:
     told = field.description or ""
     if not switch and not field.is_required() and field.default is not None:
         told += f" Default: {field.default}."
+    of_task = issubclass(model, spec.Options) and name not in spec.Options.model_fields
     declaration = typer.Option(
         *([SHORT[name]] if name in SHORT else []),
         flag,
         help=told,
         metavar=None if switch else _metavar(model, name),
         show_default=False,
-        rich_help_panel="Options" if name in spec.Options.model_fields else "What was done to it",
+        rich_help_panel="What was done to the photo" if of_task else None,
     )
     kind = bool if switch else str
     return inspect.Parameter(

@@ -11,6 +11,7 @@ from restore import spec
 from restore.commands.batch import Manner, process, together, write_json, write_stream
 from restore.commands.failure import FAILED, Refusal
 from restore.commands.files import STREAM, SUFFIXES, Job, gather, plan, read_source
+from restore.commands.parameters import checked
 from restore.commands.progress import Progress
 
 TAGS = {
@@ -33,7 +34,7 @@ def run(
     manner: Manner,
 ) -> int:
     """Restore every photo that the names stand for; the exit code."""
-    options = spec.checked(spec.TASKS[task], given)
+    options = checked(spec.TASKS[task], given)
     used = [str(getattr(options, name, "")) for name in ("mask", "kernel")]
     found = gather(names, TAGS[task], recursive=recursive, output=output)
     endings = _endings(options.samples)
