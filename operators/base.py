@@ -52,11 +52,11 @@ class Operator(ABC):
         return f"{type(self).__name__}({', '.join(shown)})"
 
     def to(self, *target: Target) -> Self:
-        """Give a copy whose tensors are moved, as by Tensor.to; masks keep their dtype."""
+        """Give a copy whose tensors are moved, as by Tensor.to; those of masks keep theirs."""
         return moved(self, *target)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LinearOperator(Operator):
     """A linear operator: __call__, image_shape and adjoint are all that an author must write.
 
@@ -113,7 +113,7 @@ class LinearOperator(Operator):
         return Composed(self, inner)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ClosedFormOperator(LinearOperator):
     """A linear operator that solves its Gram system exactly, damping 0 meaning (A A^T)^+."""
 
@@ -126,7 +126,7 @@ class ClosedFormOperator(LinearOperator):
         return self.adjoint(self.gram_solve(y, _damping(torch.inf, y)))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class DiagonalGramOperator(ClosedFormOperator):
     """A linear operator whose A A^T is diagonal: masks, crops, colour mixing."""
 
@@ -221,10 +221,7 @@ class ComposedLinear(LinearOperator):
 
 
 def moved(value: T, *target: Target) -> T:
-    """Give value with the tensors of its dataclass fields moved, as by Tensor.to.
-
-    Tensors that are not floating point (masks) change their device only.
-    """
+    """Give value with its tensors moved, as by Tensor.to; those of masks keep their dtype."""
     if isinstance(value, Tensor):
         return cast(T, _moved_tensor(value, target))
     if is_dataclass(value) and not isinstance(value, type):

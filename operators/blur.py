@@ -145,14 +145,15 @@ class Blur(LinearOperator):
     def _spectrum(self, grid: Size, like: Tensor) -> Tensor:
         dtype = torch.promote_types(like.dtype, torch.float32)
         key = (grid, dtype, like.device)
-        # A kernel that is being estimated changes between calls.
-        if key in self._spectra and not self.kernel.requires_grad:
+        if key in self._spectra:
             return self._spectra[key]
         # A tensor made in inference mode could never again take part in a gradient.
         with torch.inference_mode(False):
             kernel = embedded(self.kernel.to(like.device, dtype), grid)
-            self._spectra[key] = torch.fft.rfft2(kernel)
-        return self._spectra[key]
+            spectrum: Tensor = torch.fft.rfft2(kernel)
+        if not self.kernel.requires_grad:  # a kernel that is being estimated changes between calls
+            self._spectra[key] = spectrum
+        return spectrum
 
 
 @dataclass(frozen=True, eq=False, repr=False)

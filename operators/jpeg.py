@@ -62,14 +62,19 @@ class Jpeg(Operator):
         """Give the bins: the lowest and highest coefficients of the images that compress to y.
 
         y (B, 3, H, W) is a decoded JPEG of this quality and subsampling. The writer's roundings
-        to whole levels before its cosine transform can exceed the bins by about one level.
+        to whole levels before its cosine transform can exceed the bins by about one level. Blocks
+        that the border cuts are unbounded, since what filled them is not in the picture.
         """
         ycc = _to_ycc(y)
         chroma = self._undo_upsampling(ycc[:, 1:])
         centres = _cosines(ycc[:, :1] - 128), _cosines(chroma[:, :1]), _cosines(chroma[:, 1:])
-        pairs = list(zip(centres, self.tables(y), strict=True))
-        low = [((c / table).round() - 0.5) * table for c, table in pairs]
-        high = [((c / table).round() + 0.5) * table for c, table in pairs]
+        low, high = [], []
+        for c, table, side in zip(centres, self.tables(y), self._block_sides(), strict=True):
+            half = torch.full_like(c, torch.inf)
+            half[:, :, : y.shape[-2] // side, : y.shape[-1] // side] = 0.5
+            level = (c / table).round()
+            low.append((level - half) * table)
+            high.append((level + half) * table)
         return (low[0], low[1], low[2]), (high[0], high[1], high[2])
 
     def project(self, x: Tensor, y: Tensor) -> Tensor:
@@ -89,6 +94,9 @@ class Jpeg(Operator):
             for table in (_LUMA, _CHROMA)
         )
         return luma, chroma, chroma
+
+    def _block_sides(self) -> tuple[int, int, int]:
+        return 8, 8 * self._factor, 8 * self._factor
 
     @property
     def _factor(self) -> int:
