@@ -4,6 +4,7 @@ import difflib
 import math
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy
 import torch
@@ -79,7 +80,12 @@ def load(path: str | Path) -> Tensor:
         raise ValueError(f"kernel: {path.name!r} is none of {', '.join(_READERS)}; convert it")
     if not path.is_file():
         raise ValueError(f"kernel: no file {str(path)!r}; pass a kernel file or one of {FORMS}")
-    arrays = [array for array in reader(path) if array.ndim == 2 and array.dtype.kind in "fiub"]
+    try:
+        arrays = reader(path)
+    except (OSError, EOFError, BadZipFile, TypeError, ValueError) as error:
+        # What the libraries raise for broken files; pickled arrays, which could run code, too.
+        raise ValueError(f"kernel: {path.name!r} cannot be read ({_first_line(error)})") from None
+    arrays = [array for array in arrays if array.ndim == 2 and array.dtype.kind in "fiub"]
     if not arrays:
         raise ValueError(f"kernel: {path.name!r} holds no matrix; store one array (kh, kw)")
     return normalised(torch.from_numpy(arrays[0].astype(numpy.float64)))
@@ -160,6 +166,10 @@ def _require_positive(name: str, value: float) -> None:
         raise ValueError(f"{name}: got {value}; pass a finite number of pixels > 0")
 
 
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
 def _read_picture(path: Path) -> list[numpy.ndarray]:
     from PIL import Image
 
@@ -178,13 +188,14 @@ def _read_npz(path: Path) -> list[numpy.ndarray]:
 
 def _read_mat(path: Path) -> list[numpy.ndarray]:
     from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
 
     try:
         values = [value for name, value in loadmat(path).items() if not name.startswith("__")]
+    except MatReadError as error:
+        raise ValueError(str(error)) from error
     except NotImplementedError:
-        raise ValueError(
-            f"kernel: {path.name!r} is MATLAB 7.3; save it with '-v7', or store one matrix as .npy"
-        ) from None
+        raise ValueError("MATLAB 7.3; save it with '-v7', or store one matrix as .npy") from None
     cells = [value.flat if value.dtype == object else [value] for value in values]
     return [array for cell in cells for array in cell]
 
