@@ -1,9 +1,11 @@
-"""A cheap first picture: argmin_x |y - A x|^2 / (2 sigma^2) + |grad x|^2 / (2 slope^2).
+"""A cheap first picture: the mean of x given y under a Gaussian prior with a 1 / f^2 spectrum.
 
-It is the posterior mean under a Gaussian prior with a 1 / f^2 spectrum: it fills holes,
-interpolates and deblurs without amplifying noise.
+    argmin_x |y - A x|^2 / (2 sigma^2) + (|grad x|^2 + |x - flat|^2 / reach^2) / (2 slope^2)
+
+It fills holes, interpolates and deblurs without amplifying noise; flat is the best flat picture.
 """
 
+from collections.abc import Sequence
 from math import ceil
 
 import torch
@@ -12,7 +14,10 @@ from torch.nn.functional import interpolate, pad
 
 from operators.base import LinearOperator, conjugate_gradients
 from operators.measurement import Measurement
-from restore.solvers.base import deviation, inner
+from restore.solvers.base import Function, deviation, inner
+
+REACH = 100.0
+"""Pixels after which the flat picture is as good a guess as the last known pixel."""
 
 
 def smooth_estimate(
@@ -21,42 +26,39 @@ def smooth_estimate(
     """The smooth picture (B, C, H, W) that explains y.
 
     slope > 0 is the usual difference between neighbouring pixels on [0, 1]. From the flat picture
-    that fits best, corrections are found by `iterations` of conjugate gradients on grids of every
-    16th, 8th, 4th, 2nd and every pixel: a hole of any size is filled on the grid where it is small.
+    corrections are found by `iterations` of conjugate gradients on grids of every 16th, 8th, 4th,
+    2nd and every pixel: a hole of any size is filled on the grid where it is small.
     """
     operator, y = measurement.operator, measurement.y
-    stiffness = (deviation(measurement) / slope) ** 2
     ones = y.new_ones(measurement.image_shape)
-    seen, target = operator(ones), operator.adjoint(y)
-    x = inner(y, seen) / inner(seen, seen).clamp(min=1e-12) * ones
+    seen = operator(ones)
+    flat = inner(y, seen) / inner(seen, seen).clamp(min=1e-12) * ones
+    stiffness = (deviation(measurement) / slope) ** 2
     weight = operator.adjoint(seen).clamp(min=0)  # how much the data say of each pixel
+
+    def normal(x: Tensor) -> Tensor:
+        return operator.adjoint(operator(x)) + stiffness * (laplacian(x) + x / REACH**2)
+
+    target = operator.adjoint(y - operator(flat))
+    x = torch.zeros_like(flat)
     for factor in (16, 8, 4, 2, 1):
-        x = corrected(x, operator, target, weight, stiffness, factor, iterations)
-    return x
+        # |grad x|^2 is the same on every grid, and 4 its diagonal
+        grid = [ceil(side / factor) for side in weight.shape[-2:]]
+        x = corrected(normal, x, target, coarsened(weight, grid) + 4 * stiffness, iterations)
+    return flat + x
 
 
 def corrected(
-    x: Tensor,
-    operator: LinearOperator,
-    target: Tensor,
-    weight: Tensor,
-    stiffness: float,
-    factor: int,
-    iterations: int,
+    normal: Function, x: Tensor, target: Tensor, diagonal: Tensor, iterations: int
 ) -> Tensor:
-    """x plus the coarse picture that brings (A^T A + stiffness L) x closest to `target`.
+    """x plus the picture, on the grid of `diagonal`, that brings normal(x) closest to target.
 
-    Preconditioned by the diagonal (lumped into `weight`), as known pixels outweigh those in a hole
-    a thousand times.
+    Preconditioned by the diagonal, as a known pixel may outweigh one in a hole a thousand times.
     """
-
-    def normal(x: Tensor) -> Tensor:
-        return operator.adjoint(operator(x)) + stiffness * laplacian(x)
-
-    diagonal = coarsened(weight, factor) + 4 * stiffness
+    grid = diagonal.shape[-2:]
     change = conjugate_gradients(
-        lambda c: coarsened(normal(refined(c, x)), factor),
-        coarsened(target - normal(x), factor),
+        lambda c: coarsened(normal(refined(c, x)), grid),
+        coarsened(target - normal(x), grid),
         preconditioner=lambda r: r / diagonal,
         iterations=iterations,
     )
@@ -76,14 +78,11 @@ def refined(coarse: Tensor, like: Tensor) -> Tensor:
     return interpolate(coarse, like.shape[-2:], mode="bilinear", align_corners=False)
 
 
-def coarsened(fine: Tensor, factor: int) -> Tensor:
-    """The transpose of `refined`, from a picture to one of every factor-th pixel."""
-    if factor == 1:
+def coarsened(fine: Tensor, grid: Sequence[int]) -> Tensor:
+    """The transpose of `refined`: a picture of the sides in `grid`."""
+    if tuple(grid) == fine.shape[-2:]:
         return fine
-    height, width = fine.shape[-2:]
     with torch.enable_grad():
-        coarse = fine.new_zeros(
-            *fine.shape[:2], ceil(height / factor), ceil(width / factor), requires_grad=True
-        )
+        coarse = fine.new_zeros((*fine.shape[:2], *grid), requires_grad=True)
         (result,) = torch.autograd.grad(refined(coarse, fine), coarse, fine)
     return result
