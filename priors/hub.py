@@ -35,10 +35,10 @@ class Description:
 def load(
     name: str = "embedded", *, dtype: torch.dtype | None = None, offline: bool = False
 ) -> Prior:
-    """The prior `name`: "embedded", a diffusers directory, or a hub id such as "google/ddpm-cat-256".
+    """The prior `name`: "embedded", a diffusers directory, or a hub id "owner/model".
 
-    dtype is the precision of the networks (default: as stored, fp16 read as fp32). Weights must be
-    safetensors. PriorError names the prior, what is wrong and what to do; `offline` never asks the network.
+    dtype is the precision of the networks (default float32); weights must be safetensors.
+    `offline` never asks the network. PriorError names the prior, what is wrong and what to do.
     """
     folder = locate(name, offline=offline)
     index = _read_json(folder / "model_index.json", name)
@@ -61,14 +61,14 @@ def load(
 
 
 def locate(name: str, *, offline: bool = False) -> Path:
-    """The directory of a prior, downloaded from the hub where the name is no directory; PriorError."""
+    """The directory of a prior, fetched from the hub where the name is no directory; PriorError."""
     if name == "embedded":
         return EMBEDDED
     if Path(name).is_dir():
         return Path(name)
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
         raise PriorError(
-            f'{name}: no such prior; give "embedded", a diffusers directory or a hub id "owner/model"'
+            f'{name}: no such prior; give "embedded", a diffusers directory or a hub id owner/name'
         )
     from huggingface_hub import snapshot_download
 
@@ -80,7 +80,7 @@ def locate(name: str, *, offline: bool = False) -> Path:
         where = "is not in the local cache" if offline else "could not be fetched from the hub"
         raise PriorError(
             f"{name}: {where} ({_line(error)}); check the name and the network, "
-            'or use --prior embedded, which needs none'
+            "or use --prior embedded, which needs none"
         ) from error
 
 
@@ -93,7 +93,7 @@ def describe(name: str) -> Description:
     parameters = 0
     for file in files:
         with safe_open(file, "pt") as weights:
-            for key in weights.keys():  # noqa: SIM118 (not a mapping)
+            for key in weights.keys():
                 parameters += torch.Size(weights.get_slice(key).get_shape()).numel()
     size = sum(file.stat().st_size for file in files)
     return Description(name, _licence(folder), parameters, size, os.fspath(folder))

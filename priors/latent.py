@@ -12,7 +12,7 @@ from priors.schedule import Level, Schedule
 
 
 class LatentPrior(Prior):
-    """Any diffusers autoencoder (KL, VQ, Tiny, DC) with any unconditional UNet2DModel on its latents.
+    """Any diffusers autoencoder (KL, VQ, Tiny, DC) with any UNet2DModel on its latents.
 
     The networks keep their own precision; states and pictures keep theirs. `unit` is measured once:
     how far white noise of the picture spreads in the latent.
@@ -22,7 +22,7 @@ class LatentPrior(Prior):
     def __init__(
         self, autoencoder: Any, network: Any, schedule: Schedule, prediction: str = "epsilon"
     ) -> None:
-        """Take diffusers models, which are frozen here; ValueError for an unknown prediction type."""
+        """Take diffusers models, frozen here; ValueError for an unknown prediction type."""
         self.autoencoder = frozen(autoencoder)
         self.network = frozen(network)
         self.schedule = schedule
@@ -36,7 +36,7 @@ class LatentPrior(Prior):
         return network_denoise(self.network, self.prediction, x, level)
 
     def encode(self, image: Tensor) -> Tensor:
-        """The scaled latent (B, C, H / factor, W / factor) of pictures in [0, 1]; the mode, no noise."""
+        """The scaled latent (B, C, H / factor, W / factor) of pictures in [0, 1]: the mode."""
         self.state_shape(image.shape)
         encoded = self.autoencoder.encode(_enter(2 * image - 1, self.autoencoder))
         latent = next(
@@ -44,7 +44,7 @@ class LatentPrior(Prior):
             for name in ("latent_dist", "latents", "latent")
             if getattr(encoded, name, None) is not None
         )
-        latent = latent.mode() if hasattr(latent, "mode") and not isinstance(latent, Tensor) else latent
+        latent = latent if isinstance(latent, Tensor) else latent.mode()
         scale, shift = self._scale_and_shift()
         return (latent.to(image.dtype) - shift) * scale
 
@@ -52,7 +52,8 @@ class LatentPrior(Prior):
         """The picture in [0, 1], not clipped, of scaled latents."""
         scale, shift = self._scale_and_shift()
         image = self.autoencoder.decode(_enter(x / scale + shift, self.autoencoder)).sample
-        return (image.to(x.dtype) + 1) / 2
+        picture: Tensor = (image.to(x.dtype) + 1) / 2
+        return picture
 
     def state_shape(self, image_shape: Shape) -> Shape:
         """(B, C, H / factor, W / factor); ValueError where a side is no multiple of `multiple`."""

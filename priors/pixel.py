@@ -1,4 +1,4 @@
-"""A pixel diffusion prior: the state is the picture on [-1, 1], the f = 1 case of a latent prior."""
+"""A pixel diffusion prior: the state is the picture on [-1, 1], the f = 1 case of latent priors."""
 
 from typing import Any, Self
 
@@ -18,7 +18,7 @@ class PixelPrior(Prior):
     unit = 0.5
 
     def __init__(self, network: Any, schedule: Schedule, prediction: str = "epsilon") -> None:
-        """Take a diffusers model, which is frozen here; ValueError for an unknown prediction type."""
+        """Take a diffusers model, frozen here; ValueError for an unknown prediction type."""
         self.network = frozen(network)
         self.schedule = schedule
         self.prediction = checked_prediction(prediction)

@@ -1,4 +1,4 @@
-"""A prior seen through overlapping windows, blended by a partition of unity: any size in bounded memory."""
+"""A prior seen through overlapping windows that are blended: any size in bounded memory."""
 
 from collections.abc import Callable
 from itertools import product
@@ -14,13 +14,13 @@ from priors.schedule import Level
 class Tiled(Prior):
     """`prior` applied to windows of `tile` pixels that overlap by `overlap` pixels.
 
-    Every result is sum_i w_i f(window_i) with sum_i w_i = 1, so the windows leave no seam and what is
-    exact in every window stays exact. Pictures not larger than a window pass through unchanged.
+    Every result is sum_i w_i f(window_i) with sum_i w_i = 1, so the windows leave no seam and what
+    is exact in every window stays exact. Pictures no larger than a window pass through unchanged.
     MultiDiffusion: Bar-Tal et al., ICML 2023 (arXiv:2302.08113).
     """
 
     def __init__(self, prior: Prior, tile: int = 512, overlap: int = 64) -> None:
-        """`tile` and `overlap` are rounded up to the prior's multiple; ValueError unless overlap < tile."""
+        """Both are rounded up to the prior's multiple; ValueError unless 0 <= overlap < tile."""
         if tile < 1 or not 0 <= overlap < tile:
             raise ValueError(f"tile, overlap: got {tile}, {overlap}; 0 <= overlap < tile is needed")
         self.prior = prior
@@ -30,17 +30,17 @@ class Tiled(Prior):
 
     def denoise(self, x: Tensor, level: Level) -> Tensor:
         """E[x_0 | x_t = x] from windows of the state."""
-        cell = self._cell(x)
+        cell = self._cell()
         return self._blend(x, lambda w: self.prior.denoise(w, level), cell, 1, 1)
 
     def encode(self, image: Tensor) -> Tensor:
         """The state of a picture, from windows of the picture."""
         self.state_shape(tuple(image.shape))
-        return self._blend(image, self.prior.encode, 1, 1, self._cell(None))
+        return self._blend(image, self.prior.encode, 1, 1, self._cell())
 
     def decode(self, x: Tensor) -> Tensor:
         """The picture of a state, from windows of the state."""
-        cell = self._cell(None)
+        cell = self._cell()
         return self._blend(x, self.prior.decode, cell, cell, 1)
 
     def state_shape(self, image_shape: Shape) -> Shape:
@@ -52,7 +52,7 @@ class Tiled(Prior):
         self.prior.to(*target)  # type: ignore[attr-defined]
         return self
 
-    def _cell(self, _: Tensor | None) -> int:
+    def _cell(self) -> int:
         """Pixels a state cell spans along one side."""
         side = self.multiple
         return side // self.prior.state_shape((1, 3, side, side))[2]
@@ -60,7 +60,7 @@ class Tiled(Prior):
     def _blend(
         self, x: Tensor, apply: Callable[[Tensor], Tensor], cell: int, up: int, down: int
     ) -> Tensor:
-        """Apply to windows of x (`cell` pixels an entry); results are `up / down` times as large."""
+        """Apply to windows of x (`cell` pixels an entry); results are up / down times as large."""
         tile, overlap = self.tile // cell, self.overlap // cell
         rows = _starts(x.shape[2], tile, overlap)
         columns = _starts(x.shape[3], tile, overlap)

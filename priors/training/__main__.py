@@ -1,4 +1,4 @@
-"""`python -m priors.training autoencoder|diffusion PHOTOS -o DIR`: train a latent prior on a folder of photos."""
+"""`python -m priors.training autoencoder|diffusion PHOTOS -o DIR` trains a latent prior."""
 
 import sys
 from pathlib import Path
@@ -12,7 +12,9 @@ from priors.training.photos import TrainingDataError
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 
 Folder = Annotated[Path, typer.Argument(help="Folder of photos, searched recursively.")]
-Out = Annotated[Path, typer.Option("-o", "--output", help="Directory of the prior; resumed if begun.")]
+Out = Annotated[
+    Path, typer.Option("-o", "--output", help="Directory of the prior; resumed if begun.")
+]
 Minutes = Annotated[float, typer.Option(help="Wall-clock budget, all sessions together.", min=0)]
 Steps = Annotated[int, typer.Option(help="Stop after so many steps.", min=0)]
 Crop = Annotated[int, typer.Option(help="Side of the training crops in pixels.", min=16)]

@@ -1,10 +1,10 @@
-"""Stage 1: an `AutoencoderDC` whose linear trunk is the principal component analysis of f x f patches.
+"""Stage 1: an `AutoencoderDC` whose trunk is the principal component analysis of 4 x 4 patches.
 
     z = P^T patch        patch = P z + learned residual
 
-The encoder *is* the orthonormal transform P^T, so that latent units are picture units and white noise
-in the picture is white noise of the same size in the latent; the decoder starts as P and learns what
-the discarded components probably were. diffusers alone loads and runs the result.
+The encoder *is* the orthonormal transform P^T, so that latent units are picture units and white
+noise in the picture is white noise of the same size in the latent; the decoder starts as P and
+learns what the discarded components probably were. diffusers alone loads and runs the result.
 """
 
 from typing import Any
@@ -20,11 +20,12 @@ def patch_basis(crops: Tensor, factor: int = 4) -> Tensor:
     """
     patches = unshuffle(crops, factor).movedim(1, -1).flatten(0, -2).double()
     _, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
-    return vectors.flip(1).float()
+    basis: Tensor = vectors.flip(1).float()
+    return basis
 
 
 def unshuffle(x: Tensor, factor: int) -> Tensor:
-    """Pixel unshuffle by powers of two, (B, C, H, W) to (B, C f^2, H/f, W/f), as the network nests it."""
+    """Nested pixel unshuffles, as in the network: (B, C, H, W) to (B, C f^2, H/f, W/f)."""
     while factor > 1:
         x = torch.nn.functional.pixel_unshuffle(x, 2)
         factor //= 2
@@ -32,12 +33,16 @@ def unshuffle(x: Tensor, factor: int) -> Tensor:
 
 
 def pca_autoencoder(
-    basis: Tensor, channels: int, *, width: tuple[int, int] = (64, 128), layers: tuple[int, int] = (1, 2)
+    basis: Tensor,
+    channels: int,
+    *,
+    width: tuple[int, int] = (64, 128),
+    layers: tuple[int, int] = (1, 2),
 ) -> Any:
-    """An f = 4 `AutoencoderDC` that encodes by `basis[:, :channels]` exactly and decodes by its transpose.
+    """An f = 4 `AutoencoderDC` that encodes by `basis[:, :channels]` and decodes by its transpose.
 
-    `width` and `layers` size the decoder at half and quarter resolution; its residual blocks start at
-    zero. The encoder has no width to speak of: it stays linear.
+    `width` and `layers` size the decoder at half and quarter resolution; its residual blocks start
+    at zero. The encoder has no width to speak of: it stays linear.
     """
     from diffusers.models.autoencoders.autoencoder_dc import AutoencoderDC
 
@@ -73,19 +78,13 @@ def _centre(conv: Any, matrix: Tensor, bias: Tensor | None = None) -> None:
             conv.bias[: len(bias)] = bias
 
 
-def _down_shortcut(channels_in: int, channels_out: int) -> Tensor:
-    """What DCDownBlock2d's own shortcut does to unshuffled channels: it averages neighbours."""
-    group = 4 * channels_in // channels_out
-    return torch.eye(channels_out).repeat_interleave(group, 1) / group
-
-
 def _linear_encoder(encoder: Any, basis: Tensor) -> None:
     block, down = encoder.down_blocks[1]
     _centre(encoder.conv_in.conv, torch.eye(3))
     block.conv2.weight.zero_()
     block.norm.weight.zero_()
     block.norm.bias.zero_()
-    # shortcut of 12 -> 48 channels averages groups of one: already the identity on unshuffled channels
+    # Its shortcut from 12 to 48 channels averages groups of one: already the identity.
     _centre(down.conv, torch.zeros(12, 12))
     _centre(encoder.conv_out, basis.T)
 

@@ -72,14 +72,15 @@ def loss(model: nn.Module, latents: Tensor, levels: NoiseLevels, seed: int) -> T
     alpha, sigma = (v[t].view(-1, 1, 1, 1).to(latents) for v in (levels.alpha, levels.sigma))
     with torch.autocast(latents.device.type, torch.bfloat16):
         v = model(alpha * latents + sigma * noise, t.to(latents.device)).sample
-    return (v.float() - (alpha * noise - sigma * latents)).square().mean()
+    error: Tensor = v.float() - (alpha * noise - sigma * latents)
+    return error.square().mean()
 
 
 @torch.no_grad()
 def denoising_error(
     model: nn.Module, latents: Tensor, levels: NoiseLevels, ratios: tuple[float, ...], seed: int = 0
 ) -> dict[str, float]:
-    """Mean squared error of x0 per noise ratio sigma / alpha on held-out latents, in scaled latent units."""
+    """Mean squared error of x0 per noise ratio sigma / alpha, in units of scaled latents."""
     errors = {}
     for ratio in ratios:
         generator = torch.Generator().manual_seed(seed)

@@ -1,4 +1,8 @@
-"""What both stages share: warm-up, averaging of weights, checkpoints that resume exactly, a log in JSON lines."""
+"""What both stages share: warm-up, averaged weights, checkpoints that resume, a log in JSON lines.
+
+Started by torchrun, several processes train apart and average their weights every `exchange` steps
+(local SGD: Stich, ICLR 2019, arXiv:1805.09767): little to send, and no waiting between exchanges.
+"""
 
 import json
 import os
@@ -9,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed
 from torch import Tensor, nn
 
 Report = Callable[[str], None]
@@ -20,7 +25,7 @@ class TrainingError(RuntimeError):
 
 @dataclass(frozen=True)
 class Budget:
-    """How long to train: `minutes` of wall clock, all sessions together, or `steps`, whichever ends first."""
+    """How long to train: `minutes` of wall clock in all, or `steps`, whichever ends first."""
 
     minutes: float
     steps: int = 10**9
@@ -32,7 +37,7 @@ class Budget:
         return min(1.0, max(elapsed / (60 * self.minutes), step / self.steps))
 
     def rate(self, elapsed: float, step: int) -> float:
-        """Learning-rate factor: linear warm-up, a plateau, then down to zero over the last `decay`."""
+        """Learning-rate factor: linear warm-up, a plateau, down to zero over the last `decay`."""
         rise = min(1.0, (step + 1) / self.warm_up)
         return rise * min(1.0, (1 - self.progress(elapsed, step)) / self.decay)
 
@@ -47,6 +52,7 @@ class Trainer:
     folder: Path
     every: float = 300.0
     average: float = 0.999
+    exchange: int = 20
     step: int = 0
     elapsed: float = 0.0
     ema: dict[str, Tensor] = field(default_factory=dict)
@@ -64,25 +70,30 @@ class Trainer:
         return self.folder / "checkpoint.pt"
 
     def run(self, loss_of: Callable[[int], Tensor], report: Report) -> Iterator[int]:
-        """Train until the budget is spent; `loss_of(step)` is pure in step. Yields at each checkpoint."""
+        """Train until the budget is spent, yielding at checkpoints; `loss_of(step)` is pure."""
         started, saved = time.monotonic() - self.elapsed, time.monotonic()
         running, count = torch.zeros(()), 0
+        rank, peers = place()
         while self.budget.progress(self.elapsed, self.step) < 1:
-            loss = self._update(loss_of)
+            loss = self._update(lambda step: loss_of(step * peers + rank))
             running, count = running + loss, count + 1
+            if peers > 1 and self.step % self.exchange:
+                continue
             self.elapsed = time.monotonic() - started
-            if time.monotonic() - saved >= self.every:
+            self._exchange()
+            if rank == 0 and time.monotonic() - saved >= self.every:
                 if not torch.isfinite(running):
                     raise TrainingError(
-                        f"loss is {running.item()} at step {self.step}; lower the learning rate and "
-                        f"resume from {self.checkpoint}"
+                        f"loss is {running.item()} at step {self.step}; lower the learning "
+                        f"rate and resume from {self.checkpoint}"
                     )
                 self.log(report, loss=running.item() / count)
                 self.save()
                 running, count, saved = torch.zeros(()), 0, time.monotonic()
                 yield self.step
-        self.save()
-        yield self.step
+        if rank == 0:
+            self.save()
+            yield self.step
 
     def _update(self, loss_of: Callable[[int], Tensor]) -> Tensor:
         rate = self.budget.rate(self.elapsed, self.step)
@@ -106,6 +117,19 @@ class Trainer:
         for name, value in self.model.state_dict().items():
             self.ema[name].lerp_(value, 1 - decay)
 
+    @torch.no_grad()
+    def _exchange(self) -> None:
+        """Average the weights and their running averages over all processes; agree on the time."""
+        if place()[1] == 1:
+            return
+        tensors = [*self.model.parameters(), *self.ema.values(), torch.tensor([self.elapsed])]
+        flat = torch.cat([t.detach().flatten().float() for t in tensors])
+        torch.distributed.all_reduce(flat)
+        flat /= place()[1]
+        for tensor, mean in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
+            tensor.copy_(mean.view_as(tensor))
+        self.elapsed = tensors[-1].item()
+
     def averaged(self) -> nn.Module:
         """A copy of the network with the averaged weights."""
         import copy
@@ -125,7 +149,7 @@ class Trainer:
         report(f"step {self.step}  {shown}  {left / 60:.0f} minutes left")
 
     def save(self) -> None:
-        """Write the checkpoint beside itself and swap it in, so that a kill leaves the last good one."""
+        """Write the checkpoint beside itself and swap it in: a kill leaves the last good one."""
         state = {
             "model": self.model.state_dict(),
             "ema": self.ema,
@@ -150,3 +174,12 @@ class Trainer:
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
         self.step, self.elapsed = state["step"], state["elapsed"]
+
+
+def place() -> tuple[int, int]:
+    """This process's number and how many there are: (0, 1) unless torchrun started several."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return 0, 1
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("gloo")
+    return torch.distributed.get_rank(), torch.distributed.get_world_size()

@@ -1,11 +1,11 @@
-"""Muon for the convolutions' matrices, AdamW for everything else (Jordan et al. 2024; torch.optim.Muon)."""
+"""Muon for the convolutions, AdamW for everything else (Jordan et al. 2024; arXiv:2502.16982)."""
 
 import torch
 from torch import nn
 
 
 class ConvolutionMuon(torch.optim.Muon):
-    """torch's Muon, which takes matrices only, over convolution weights seen as (out, in kh kw) matrices."""
+    """torch's Muon, which takes matrices, over convolutions seen as (out, in kh kw) matrices."""
 
     def __init__(self, weights: list[nn.Parameter], lr: float) -> None:
         self._weights = weights
@@ -29,7 +29,7 @@ class ConvolutionMuon(torch.optim.Muon):
 
 
 def optimisers(model: nn.Module, lr: float, *, muon: bool = True) -> list[torch.optim.Optimizer]:
-    """Optimisers of all trainable parameters; `lr` is AdamW's scale for both (Muon's is matched to it)."""
+    """Optimisers of all trainable parameters; `lr` is AdamW's, and Muon's matched to it."""
     inner: list[nn.Parameter] = []
     rest: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():

@@ -1,4 +1,4 @@
-"""A folder of photos as an endless stream of training crops, held in memory as bytes at several scales."""
+"""A folder of photos as an endless stream of crops, held in memory at several scales."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ class Photos:
     skipped: Sequence[str] = ()
 
     def crops(self, batch: int, size: int, seed: int) -> Tensor:
-        """Random crops (batch, 3, size, size) in [-1, 1], float32, flipped at random; pure in `seed`."""
+        """Random crops (batch, 3, size, size) in [-1, 1], flipped at random; pure in `seed`."""
         random = np.random.default_rng(seed)
         out = np.empty((batch, size, size, 3), np.uint8)
         for i, which in enumerate(random.choice(len(self.images), batch, p=self.probability)):
@@ -50,13 +50,15 @@ def photo_of(path: Path) -> str:
 
 
 def find(folder: Path, *, held_out: bool, share: float = 0.03) -> list[Path]:
-    """Photo files below `folder`, split by photo (never by tile) into training and held-out files.
+    """Photo files below `folder`, split by photo, never by tile, into training and held-out files.
 
-    A photo is held out when a hash of its name falls below `share`, so that the split survives added files.
+    A photo is held out when a hash of its name falls below `share`: the split survives new files.
     """
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
     if not files:
-        raise TrainingDataError(f"{folder}: no photos found; give a folder of JPEG, PNG or WebP files")
+        raise TrainingDataError(
+            f"{folder}: no photos found; give a folder of JPEG, PNG or WebP files"
+        )
     chosen = [f for f in files if (_fraction(photo_of(f)) < share) == held_out]
     if not chosen:
         kind = "held-out" if held_out else "training"

@@ -1,4 +1,4 @@
-"""The two stages end to end: photos in, a diffusers directory out (`vqvae/`, `unet/`, `scheduler/`)."""
+"""The two stages end to end: photos in, a diffusers directory out."""
 
 import json
 from dataclasses import dataclass
@@ -26,9 +26,7 @@ class Data:
     group_weights: dict[str, float] | None = None
 
     def load(self, *, held_out: bool, report: Report) -> Photos:
-        photos = load(
-            self.folder, held_out=held_out, minimum=128, group_weights=self.group_weights
-        )
+        photos = load(self.folder, held_out=held_out, minimum=128, group_weights=self.group_weights)
         report(f"{len(photos.images)} {'held-out' if held_out else 'training'} pictures")
         for line in photos.skipped:
             report(f"skipped {line}")
@@ -38,7 +36,7 @@ class Data:
 def train_autoencoder(
     data: Data, out: Path, budget: Budget, *, channels: int, rate: float, report: Report
 ) -> None:
-    """Stage 1: PCA encoder, learned decoder; L1 and gradient loss, and a penalty that keeps it isometric."""
+    """Stage 1: PCA encoder, learned decoder; writes `vqvae/`."""
     photos = data.load(held_out=False, report=report)
     target = out / "vqvae"
     if (target / "config.json").exists():
@@ -82,14 +80,15 @@ def reconstruction_loss(model: Any, picture: Tensor, seed: int) -> Tensor:
         small = nn.functional.avg_pool2d(error, scale)
         loss = loss + 0.25 * (small.diff(dim=2).abs().mean() + small.diff(dim=3).abs().mean())
     gain = (shifted - decoded[: len(shift)]).flatten(1).norm(dim=1) / shift.flatten(1).norm(dim=1)
-    return loss + 0.05 * (gain - 1).square().mean()
+    total: Tensor = loss + 0.05 * (gain - 1).square().mean()
+    return total
 
 
 @torch.no_grad()
 def reconstruction_psnr(model: Any, pictures: Tensor) -> float:
     """Mean PSNR in dB of decode(encode(.)) over pictures in [-1, 1]."""
     error = (model.decode(model.encode(pictures).latent).sample.clamp(-1, 1) - pictures) / 2
-    return -10 * error.square().mean((1, 2, 3)).log10().mean().item()
+    return float(-10 * error.square().mean((1, 2, 3)).log10().mean())
 
 
 def train_diffusion(
@@ -102,7 +101,7 @@ def train_diffusion(
     compiled: bool,
     report: Report,
 ) -> None:
-    """Stage 2 on the autoencoder in `out`; writes `unet/`, `scheduler/` and `model_index.json` there."""
+    """Stage 2 on the autoencoder in `out`; writes `unet/`, `scheduler/`, `model_index.json`."""
     model_dc = load_autoencoder(out)
     scaling = float(model_dc.config.scaling_factor)
     photos = data.load(held_out=False, report=report)
@@ -110,7 +109,7 @@ def train_diffusion(
     model = diffusion.network(model_dc.config.latent_channels, width)
     report(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters")
     trainer = Trainer(model, optimisers(model, rate), budget, out / "stage2")
-    forward = torch.compile(model) if compiled else model
+    forward: Any = torch.compile(model) if compiled else model
     levels = diffusion.NoiseLevels()
 
     @torch.no_grad()

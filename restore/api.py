@@ -1,0 +1,147 @@
+"""Restoring photos in one call: deblur, upscale, inpaint, restore."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from operators import kernels
+from operators.base import Operator
+from operators.blur import Blur
+from operators.convolution import Boundary
+from operators.mask import Mask
+from operators.noise import Noise
+from operators.resize import Downsample, Filter
+from restore.images import Photo, read, read_mask
+from restore.restorer import Restorer
+from restore.result import Result
+
+Source = Any
+"""A photo: path, bytes of a file, PIL image, array (H, W, C), tensor (3, H, W) or (B, 3, H, W)."""
+
+
+def deblur(
+    photo: Source,
+    *,
+    kernel: str | Path | Tensor | Any,
+    boundary: Boundary = "reflect",
+    noise: float | Noise | None = None,
+    seed: int | Sequence[int] = 0,
+    samples: int = 1,
+    polish: bool = True,
+    **options: Any,
+) -> Result:
+    """Remove a known blur from a photo.
+
+    kernel: "motion:17,32" (length in pixels, angle in degrees), "disk:4", "gaussian:2", a file, or
+    an array (h, w), which is normalised to sum to one. boundary: what the world looks like beyond
+    the frame (reflect, replicate, circular). Everything else as of `Restorer` and its `stream`:
+    prior, solver, device, dtype, tile, offline, noise, seed, samples, polish, solver options.
+
+    PhotoError for a photo that cannot be read, ValueError for a kernel or an argument, PriorError.
+    """
+    seen = read(photo)
+    operator = Blur(as_kernel(kernel).to(seen.pixels), boundary)
+    return _run(seen, operator, seen.pixels, noise, seed, samples, polish, options)
+
+
+def upscale(
+    photo: Source,
+    factor: int = 4,
+    *,
+    filter: Filter = "bicubic",
+    noise: float | Noise | None = None,
+    seed: int | Sequence[int] = 0,
+    samples: int = 1,
+    polish: bool = True,
+    **options: Any,
+) -> Result:
+    """Enlarge a photo `factor` times: find the picture that shrinks to it.
+
+    filter: how the small picture was made: bicubic, lanczos or box. Everything else as of `deblur`.
+    """
+    seen = read(photo)
+    operator = Downsample(factor, filter)
+    return _run(seen, operator, seen.pixels, noise, seed, samples, polish, options)
+
+
+def inpaint(
+    photo: Source,
+    mask: Source,
+    *,
+    noise: float | Noise | None = None,
+    seed: int | Sequence[int] = 0,
+    samples: int = 1,
+    polish: bool = True,
+    **options: Any,
+) -> Result:
+    """Fill what is white in the mask; with noise=None every other pixel keeps its exact value.
+
+    mask: a picture of the photo's size, white = unknown, or a bool tensor (H, W), True = unknown.
+    With a noise (standard deviation on [0, 1]) the known pixels are denoised too. Everything else
+    as of `deblur`. PhotoError where the mask has another size, or leaves nothing to do.
+    """
+    seen = read(photo)
+    unknown = read_mask(mask, *seen.pixels.shape[2:])
+    given = seen.pixels.masked_fill(unknown, 0)
+    result = _run(
+        seen, Mask(unknown), given, 0.0 if noise is None else noise, seed, samples, polish, options
+    )
+    if noise is not None:
+        return result
+    kept = torch.where(unknown, result.pixels, seen.pixels)
+    drawn = torch.where(unknown, result.samples, seen.pixels)
+    return Result(kept, drawn, result.std, result.report, result.photo)
+
+
+def restore(
+    y: Source,
+    operator: Operator,
+    *,
+    noise: float | Noise | None = None,
+    seed: int | Sequence[int] = 0,
+    samples: int = 1,
+    polish: bool = True,
+    **options: Any,
+) -> Result:
+    """Restore what was observed through any operator; all else as of `Restorer` and `stream`."""
+    photo = None if isinstance(y, Tensor) else read(y)
+    pixels = y if photo is None else photo.pixels
+    return _run(photo, operator, pixels, noise, seed, samples, polish, options)
+
+
+def as_kernel(kernel: str | Path | Tensor | Any) -> Tensor:
+    """A kernel from its description, file or array; ValueError in one line when it is none."""
+    if isinstance(kernel, str | os.PathLike):
+        return kernels.parse(os.fspath(kernel))
+    return kernels.normalised(torch.as_tensor(kernel, dtype=torch.float32))
+
+
+def _run(
+    photo: Photo | None,
+    operator: Operator,
+    y: Tensor,
+    noise: float | Noise | None,
+    seed: int | Sequence[int],
+    samples: int,
+    polish: bool,
+    options: dict[str, Any],
+) -> Result:
+    restorer, rest = made(options)
+    job = restorer.stream(
+        y, operator, noise=noise, seed=seed, samples=samples, polish=polish, **rest
+    )
+    for _ in job:
+        pass
+    return job.result() if photo is None else job.result().of(photo)
+
+
+def made(options: dict[str, Any]) -> tuple[Restorer, dict[str, Any]]:
+    """A restorer from the options that are its own, and those that are left for the solver."""
+    own = ("prior", "solver", "device", "dtype", "tile", "offline")
+    taken = {name: options[name] for name in own if name in options}
+    rest = {name: value for name, value in options.items() if name not in own and value is not None}
+    return Restorer(**taken), rest

@@ -1,0 +1,46 @@
+"""What a restoration gives back: the picture, its samples, what is known of it."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from restore.images import Photo, write
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A restored picture and everything that is known about it.
+
+    pixels: (B, 3, H, W) in [0, 1], the mean of the samples; samples: (S, B, 3, H, W); std: the
+    standard deviation over the samples, (B, 3, H, W), None for a single one; report: what was done,
+    JSON-able: certificate, seed, options, evaluations, seconds, memory.
+    """
+
+    pixels: Tensor
+    samples: Tensor
+    std: Tensor | None
+    report: dict[str, Any]
+    photo: Photo | None = None
+
+    @property
+    def image(self) -> Any:
+        """The picture as the kind that came in: tensor, array, PIL, bytes; a path gives PIL."""
+        return self.pixels if self.photo is None else self.photo.with_pixels(self.pixels).native()
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the picture with the depth, orientation, colour profile and alpha of what came in.
+
+        The format follows the suffix and the report travels in the metadata. PhotoError when the
+        file exists already, cannot be written, or has an unknown suffix.
+        """
+        from restore.images import read
+
+        photo = read(self.pixels) if self.photo is None else self.photo.with_pixels(self.pixels)
+        write(photo, Path(path), report=self.report, overwrite=overwrite)
+        return Path(path)
+
+    def of(self, photo: Photo) -> "Result":
+        """The same result for the photo that the pixels came from."""
+        return replace(self, photo=photo)

@@ -1,0 +1,258 @@
+"""The Python interface on the embedded prior: small pictures, two steps, every kind of photo."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+import restore
+from operators import kernels
+from operators.blur import Blur
+from operators.measurement import Measurement
+from operators.noise import Gaussian
+from operators.resize import Downsample
+from operators.tone import Clip
+from restore.restorer import padding
+
+FAST: dict[str, Any] = {"steps": 2, "device": "cpu", "dtype": "float32"}
+
+
+def smooth(height: int, width: int, channels: int = 3) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """A picture with an edge, a ramp and some texture, (H, W, C) in [0, 1]."""
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    ramp = 0.2 + 0.5 * columns / width + 0.1 * np.sin(rows / 3)
+    picture = np.where(rows + columns > (height + width) / 2, ramp, 0.9 - ramp)
+    return np.stack([picture * shade for shade in (1.0, 0.8, 0.6)[:channels]], -1)
+
+
+def eight(height: int = 32, width: int = 48) -> Any:
+    return (smooth(height, width) * 255).round().astype(np.uint8)
+
+
+def png(array: Any, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, "PNG", **options)
+    return buffer.getvalue()
+
+
+def tensor(height: int = 32, width: int = 48) -> Tensor:
+    return torch.from_numpy(smooth(height, width)).permute(2, 0, 1)[None]
+
+
+def test_the_same_kind_comes_out(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    path.write_bytes(png(eight()))
+    deblurred = {
+        "path": restore.deblur(path, kernel="gaussian:1", **FAST).image,
+        "bytes": restore.deblur(path.read_bytes(), kernel="gaussian:1", **FAST).image,
+        "pil": restore.deblur(Image.open(path), kernel="gaussian:1", **FAST).image,
+        "array": restore.deblur(eight(), kernel="gaussian:1", **FAST).image,
+        "deep": restore.deblur(
+            (smooth(32, 48) * 65535).astype(np.uint16), kernel="disk:1", **FAST
+        ).image,
+        "tensor": restore.deblur(tensor(), kernel="gaussian:1", **FAST).image,
+    }
+    assert isinstance(deblurred["path"], Image.Image) and deblurred["path"].size == (48, 32)
+    assert isinstance(deblurred["bytes"], bytes)
+    assert isinstance(deblurred["pil"], Image.Image)
+    assert deblurred["array"].shape == (32, 48, 3) and deblurred["array"].dtype == np.uint8
+    assert deblurred["deep"].dtype == np.uint16
+    assert (
+        deblurred["tensor"].shape == (1, 3, 32, 48) and deblurred["tensor"].dtype == torch.float32
+    )
+    # one picture through five doors
+    for other in ("pil", "array"):
+        np.testing.assert_array_equal(np.asarray(deblurred["path"]), np.asarray(deblurred[other]))
+    opened = Image.open(io.BytesIO(deblurred["bytes"]))
+    np.testing.assert_array_equal(np.asarray(deblurred["path"]), np.asarray(opened))
+
+
+@pytest.mark.parametrize("size", [(17, 16), (37, 53), (5, 64)])
+def test_any_height_and_width(size: tuple[int, int]) -> None:
+    assert restore.deblur(eight(*size), kernel="motion:5,30", **FAST).image.shape == (*size, 3)
+
+
+def test_padding_is_a_crop_to_the_next_multiple() -> None:
+    frame = padding((1, 3, 37, 32), 16)
+    assert frame is not None and frame.image_shape((1, 3, 37, 32)) == (1, 3, 48, 32)
+    assert padding((1, 3, 48, 32), 16) is None
+
+
+def test_upscale_has_the_factor_and_keeps_grey_and_alpha() -> None:
+    assert restore.upscale(eight(20, 24), 2, **FAST).image.shape == (40, 48, 3)
+    grey = Image.fromarray(eight()[:, :, 0])
+    larger = restore.upscale(grey, 4, **FAST).image
+    assert larger.mode == "L" and larger.size == (192, 128)
+    rgba = Image.fromarray(np.dstack([eight(), np.full((32, 48), 77, np.uint8)]))
+    larger = restore.upscale(rgba, 2, **FAST).image
+    assert larger.mode == "RGBA" and larger.size == (96, 64)
+    assert np.unique(np.asarray(larger)[..., 3]).tolist() == [77]
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_inpainting_keeps_every_known_pixel_exactly(depth: type) -> None:
+    top = np.iinfo(depth).max
+    photo: Any = (smooth(32, 48) * top).round().astype(depth)
+    photo[::3] += np.random.default_rng(0).integers(0, 9, photo[::3].shape).astype(depth)
+    mask = np.zeros((32, 48), np.uint8)
+    mask[8:20, 10:30] = 255
+    filled = restore.inpaint(photo, mask, **FAST).image
+    known = mask == 0
+    np.testing.assert_array_equal(filled[known], photo[known])
+    assert (filled[~known] != photo[~known]).any()
+
+
+def test_a_hole_is_filled_from_its_surroundings() -> None:
+    photo = np.full((48, 48, 3), 180, np.uint8)
+    mask = np.zeros((48, 48), np.uint8)
+    mask[16:32, 16:32] = 255
+    photo[mask > 0] = 0
+    filled = restore.inpaint(photo, mask, device="cpu", steps=6).image
+    assert np.abs(filled.astype(int) - 180).max() <= 12
+
+
+def test_orientation_is_applied_and_saved_upright(tmp_path: Path) -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    path = tmp_path / "turned.png"
+    path.write_bytes(png(np.rot90(eight()), exif=turned.tobytes()))
+    result = restore.deblur(path, kernel="gaussian:1", **FAST)
+    upright = restore.deblur(eight(), kernel="gaussian:1", **FAST)
+    np.testing.assert_array_equal(np.asarray(result.image), upright.image)
+    saved = Image.open(result.save(tmp_path / "out.png"))
+    assert saved.getexif().get(0x0112, 1) == 1 and saved.size == (48, 32)
+    with pytest.raises(restore.PhotoError, match=r"out\.png"):
+        result.save(tmp_path / "out.png")
+
+
+def test_the_same_seed_gives_the_same_picture_alone_and_in_a_batch() -> None:
+    pair = torch.cat([tensor(), 1 - tensor()])
+    restorer = restore.Restorer(solver="diffpir", **FAST)
+    blur = Blur(kernels.gaussian(1.0))
+    both = restorer(pair, blur, noise=0.05, seed=[4, 9]).pixels
+    again = restorer(pair, blur, noise=0.05, seed=[4, 9]).pixels
+    alone = restorer(pair[1:], blur, noise=0.05, seed=9).pixels
+    assert torch.equal(both, again)
+    torch.testing.assert_close(both[1:], alone, atol=2e-5, rtol=0)
+    other = restorer(pair[1:], blur, noise=0.05, seed=10).pixels
+    assert (other - alone).abs().max() > 1e-3
+
+
+def test_samples_differ_and_their_spread_is_reported() -> None:
+    result = restore.upscale(tensor(16, 16), 2, solver="diffpir", samples=3, noise=0.05, **FAST)
+    assert result.samples.shape == (3, 1, 3, 32, 32)
+    assert result.std is not None and bool((result.std.mean() > 1e-4).all())
+    torch.testing.assert_close(result.pixels, result.samples.mean(0))
+    assert restore.upscale(tensor(16, 16), 2, **FAST).std is None
+
+
+def test_the_report_is_json_and_says_what_was_done() -> None:
+    report = restore.deblur(eight(), kernel="gaussian:1", seed=7, **FAST).report
+    again = json.loads(json.dumps(report))
+    assert again["solver"] == "dpir" and again["seeds"] == [7] and again["options"]["steps"] == 2
+    assert again["evaluations"] == 2 and again["noise"]["estimated"] is True
+    assert again["size"] == [48, 32] and again["certificate"]["verdict"]
+    given = restore.deblur(eight(), kernel="gaussian:1", noise=0.02, **FAST).report
+    assert given["noise"] == {"model": "Gaussian(sigma=0.02)", "estimated": False}
+
+
+def test_leaving_the_loop_cancels_and_a_preview_is_a_picture() -> None:
+    restorer = restore.Restorer(device="cpu", dtype="float32")
+    job = restorer.stream(tensor(37, 20), Blur(kernels.gaussian(1.0)), noise=0.02, steps=5)
+    with pytest.raises(ValueError, match="no step is done"):
+        job.preview()
+    for state in job:
+        assert state.steps == 5
+        preview = job.preview()
+        assert preview.shape == (1, 3, 37, 20) and 0 <= preview.min() and preview.max() <= 1
+        if state.step == 2:
+            break
+    with pytest.raises(ValueError, match="not finished"):
+        job.result()
+    job.close()
+    assert next(job, None) is None
+    assert torch.is_grad_enabled()
+
+
+def test_steps_of_all_samples_are_counted_through() -> None:
+    restorer = restore.Restorer(**FAST)
+    job = restorer.stream(tensor(), Blur(kernels.gaussian(1.0)), noise=0.02, samples=2)
+    assert [(s.step, s.steps) for s in job] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_the_last_projection_brings_the_picture_to_the_data() -> None:
+    operator, y = Downsample(2), tensor(24, 24)
+    restorer = restore.Restorer(**FAST)
+    misfit = {
+        polish: Measurement(y, operator, Gaussian(0.005)).misfit(
+            restorer(y, operator, noise=0.005, polish=polish).pixels
+        )
+        for polish in (True, False)
+    }
+    assert misfit[True] < 0.8 * misfit[False]
+
+
+def test_tiles_change_little() -> None:
+    whole, tiles = (
+        restore.deblur(tensor(160, 96), kernel="gaussian:1", noise=0.02, tile=tile, **FAST).pixels
+        for tile in (0, 96)
+    )
+    assert (whole - tiles).square().mean().sqrt() < 0.01
+
+
+def test_a_restored_photo_is_closer_to_the_original() -> None:
+    truth = tensor(64, 64)
+    operator = Blur(kernels.motion(9, 20))
+    y = operator(truth) + 0.01 * torch.randn(
+        truth.shape, generator=torch.Generator().manual_seed(0)
+    )
+    result = restore.restore(y, operator, noise=0.01, device="cpu")
+    before, after = ((p - truth).square().mean() for p in (y, result.pixels))
+    assert after < before / 2
+    assert result.report["certificate"]["accepted"] == [True]
+
+
+@pytest.mark.parametrize(
+    "given, error, said",
+    [
+        ({"solver": "dpri"}, ValueError, "dpir"),
+        ({"stpes": 3}, TypeError, "steps"),
+        ({"noise": -0.1}, ValueError, "sigma"),
+        ({"samples": 0}, ValueError, "samples"),
+        ({"device": "cuda:77"}, ValueError, "cuda:77"),
+        ({"device": "tpu"}, ValueError, "tpu"),
+        ({"dtype": "int8"}, ValueError, "int8"),
+        ({"tile": 5}, ValueError, "tile"),
+        ({"seed": [1, 2]}, ValueError, "seed"),
+        ({"prior": "./nowhere"}, ValueError, "nowhere"),
+        ({"kernel": torch.zeros(3, 3)}, ValueError, "sum"),
+        ({"kernel": "mtion:5,0"}, ValueError, "motion"),
+        ({"boundary": "open"}, ValueError, "boundary"),
+    ],
+)
+def test_wrong_arguments_are_refused_in_one_line(
+    given: dict[str, Any], error: type[Exception], said: str
+) -> None:
+    arguments = {"kernel": "gaussian:1", "device": "cpu", **given}
+    with pytest.raises(error, match=said) as caught:
+        restore.deblur(eight(), **arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_wrong_masks_operators_and_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(restore.PhotoError, match="48"):
+        restore.inpaint(eight(), np.zeros((10, 10), np.uint8), **FAST)
+    with pytest.raises(TypeError, match="LinearOperator"):
+        restore.restore(tensor(), Clip(), noise=0.1, **FAST)
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8\xff nothing")
+    with pytest.raises(restore.PhotoError, match=r"broken\.jpg"):
+        restore.deblur(broken, kernel="disk:2", **FAST)
+    with pytest.raises(restore.PhotoError, match=r"missing\.jpg"):
+        restore.deblur(tmp_path / "missing.jpg", kernel="disk:2", **FAST)
