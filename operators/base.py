@@ -60,7 +60,7 @@ class Operator(ABC):
 class LinearOperator(Operator):
     """A linear operator: __call__, image_shape and adjoint are all that an author must write.
 
-    Everything else follows from gram_solve, by conjugate gradients unless a closed form is given.
+    The rest follows by conjugate gradients; a closed form of gram_solve makes prox exact.
     """
 
     @property
@@ -182,19 +182,11 @@ class Composed(Operator):
 
 
 @dataclass(frozen=True, eq=False)
-class ComposedLinear(LinearOperator):
+class ComposedLinear(Composed, LinearOperator):
     """outer(inner(x)) of two linear operators."""
 
     outer: LinearOperator
     inner: LinearOperator
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Apply inner, then outer."""
-        return self.outer(self.inner(x))
-
-    def image_shape(self, y_shape: Shape) -> Shape:
-        """Walk back through both operators."""
-        return self.inner.image_shape(self.outer.image_shape(y_shape))
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Apply inner^T outer^T."""

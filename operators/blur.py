@@ -15,10 +15,15 @@ from torch.nn import functional
 
 from operators.base import LinearOperator, Shape
 from operators.convolution import Boundary, Size, embedded, filtered, fold, pad
+from operators.separable import SeparableGram, separable_gram
 from operators.solve import damped_reciprocal
+
+_Key = tuple[Size, torch.dtype, torch.device]
 
 DIRECT_TAPS = 49
 """Up to 7 x 7 taps a direct convolution is faster than FFTs (256 x 256, one CPU thread)."""
+SEPARABLE_SIDE = 1024
+"""Larger images do not pay for the eigenvectors of their axes (a second each)."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,7 +36,8 @@ class Blur(LinearOperator):
 
     kernel: Tensor
     boundary: Boundary = "reflect"
-    _spectra: dict[tuple[object, ...], Tensor] = field(default_factory=dict, init=False, repr=False)
+    _spectra: dict[_Key, Tensor] = field(default_factory=dict, init=False, repr=False)
+    _grams: dict[_Key, SeparableGram] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         shape = tuple(self.kernel.shape)
@@ -81,45 +87,58 @@ class Blur(LinearOperator):
         return (*batch, height + 2 * down, width + 2 * right)
 
     def gram_solve(self, r: Tensor, damping: Tensor) -> Tensor:
-        """Solve by FFT where circular, otherwise by preconditioned conjugate gradients."""
-        if self.boundary == "circular":
-            height, width = r.shape[-2:]
-            power = self.power((height, width), r)
-            return filtered(r, damped_reciprocal(power, damping), (height, width))
-        return super().gram_solve(r, damping)
+        """Solve in closed form where circular or separable, else by conjugate gradients."""
+        solve = self._closed_form(r)
+        return super().gram_solve(r, damping) if solve is None else solve(r, damping)
 
     def pinv(self, y: Tensor) -> Tensor:
-        """Apply the pseudo-inverse: by FFT where circular."""
-        if self.boundary == "circular":
-            return self.adjoint(self.gram_solve(y, y.new_zeros(())))
-        return super().pinv(y)
+        """Apply the pseudo-inverse, in closed form where circular or separable."""
+        solve = self._closed_form(y)
+        return super().pinv(y) if solve is None else self.adjoint(solve(y, y.new_zeros(())))
 
     def preconditioner(self, r: Tensor, damping: Tensor) -> Callable[[Tensor], Tensor]:
-        """Divide by the power spectrum on a periodic grid.
-
-        Reflected images and a kernel symmetric in both axes live on the grid of the even
-        extension (the discrete cosine transform I), where three iterations are enough. Otherwise
-        the grid leaves room for the kernel, so that opposite borders do not meet.
-        """
+        """Divide by the power spectrum, on a grid so large that opposite borders do not meet."""
         height, width = r.shape[-2:]
         down, right = self._margin
-        mirrored = self.boundary == "reflect" and self._symmetric and min(height, width) > 1
-        grid = (2 * height - 2, 2 * width - 2)
-        if not mirrored:
-            grid = self._grid(height + 2 * down, width + 2 * right)
+        grid = self._grid(height + 2 * down, width + 2 * right)
         floor = torch.finfo(r.dtype).eps
         inverse = 1 / (self.power(grid, r) + damping.clamp(min=floor))
-        if not mirrored:
-            return lambda s: filtered(s, inverse, grid)[..., :height, :width]
-        none, rest = (0, 0), (height - 2, width - 2)
-        return lambda s: fold(
-            filtered(pad(s, none, rest, "reflect"), inverse / 4, grid), none, rest, "reflect"
-        )
+        return lambda s: filtered(s, inverse, grid)[..., :height, :width]
 
     def power(self, grid: Size, like: Tensor) -> Tensor:
         """Give |F k|^2 on a periodic grid, at the frequencies of rfft2, in like's dtype."""
         spectrum = self._spectrum(grid, like)
         return spectrum.real**2 + spectrum.imag**2
+
+    def _closed_form(self, r: Tensor) -> Callable[[Tensor, Tensor], Tensor] | None:
+        grid = (r.shape[-2], r.shape[-1])
+        if self.boundary == "circular":
+            return lambda r, damping: filtered(
+                r, damped_reciprocal(self.power(grid, r), damping), grid
+            )
+        if self._factors is None or max(grid) > SEPARABLE_SIDE:
+            return None
+        key = (grid, r.dtype, r.device)
+        if key not in self._grams:
+            with torch.inference_mode(False), torch.no_grad():
+                rows, columns = map(self._matrix, self._factors, grid)
+                self._grams[key] = separable_gram(rows, columns, r)
+        return self._grams[key].solve
+
+    @cached_property
+    def _factors(self) -> tuple[Tensor, Tensor] | None:
+        """The column and the row whose product is the kernel, where it has rank one."""
+        if self.kernel.requires_grad:
+            return None
+        u, s, v = torch.linalg.svd(self.kernel.double().cpu())
+        # Kernels are rounded to float32.
+        return (s[0] * u[:, 0], v[0]) if bool((s[1:] < 1e-6 * s[0]).all()) else None
+
+    def _matrix(self, factor: Tensor, side: int) -> Tensor:
+        """Give the matrix (side, image's side) of the blur along one axis."""
+        line = Blur(factor[:, None], self.boundary)
+        basis = torch.eye(line.image_shape((side, side))[0], dtype=torch.float64)
+        return line(basis[None, None])[0, 0]
 
     @property
     def _margin(self) -> Size:
@@ -130,12 +149,6 @@ class Blur(LinearOperator):
     @property
     def _direct(self) -> bool:
         return self.boundary != "circular" and self.kernel.numel() <= DIRECT_TAPS
-
-    @cached_property
-    def _symmetric(self) -> bool:
-        kernel = self.kernel.detach()
-        close = 1e-6 * kernel.abs().max()
-        return all(bool((kernel - kernel.flip(axis)).abs().max() <= close) for axis in (0, 1))
 
     def _grid(self, height: int, width: int) -> Size:
         if self.boundary == "circular":

@@ -42,10 +42,15 @@ def motion(length: float, angle: float = 0.0) -> Tensor:
 
 
 def disk(radius: float) -> Tensor:
-    """Draw the anti-aliased disk of a lens out of focus, radius > 0 in pixels; else ValueError."""
+    """Draw the disk of a lens out of focus, radius > 0 in pixels; ValueError otherwise.
+
+    A pixel weighs the share of it that the disk covers, on a grid of 9 x 9 points a pixel.
+    """
     _require_positive("radius", radius)
-    y, x = _grid(math.ceil(radius))
-    return normalised((radius + 0.5 - torch.hypot(y, x)).clamp(0, 1))
+    half, points = math.ceil(radius), 9
+    y, x = _grid(half * points + points // 2)
+    inside = (points * radius + 0.5 - torch.hypot(y, x)).clamp(0, 1)
+    return normalised(torch.nn.functional.avg_pool2d(inside[None], points)[0])
 
 
 def random_walk(size: int, intensity: float = 0.5, seed: int = 0) -> Tensor:

@@ -35,7 +35,7 @@ class Mask(DiagonalGramOperator):
                 f"x: sides {tuple(x.shape[-2:])} under a mask of {tuple(self.unknown.shape[-2:])};"
                 " pass an image of the mask's size"
             )
-        return x.masked_fill(self.unknown.to(x.device), 0)
+        return x * self.gram(x)
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Set the unknown pixels to 0, as the mask is symmetric."""
@@ -47,7 +47,7 @@ class Mask(DiagonalGramOperator):
 
     def gram(self, y: Tensor) -> Tensor:
         """Give one where the pixel is known, 0 elsewhere."""
-        return (~self.unknown).to(y)
+        return (~self.unknown).to(y.device, y.dtype)
 
 
 @dataclass(frozen=True, eq=False)

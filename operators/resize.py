@@ -17,6 +17,7 @@ from operators.base import (
 )
 from operators.blur import Blur
 from operators.convolution import filtered
+from operators.separable import SeparableGram, separable_gram
 from operators.solve import damped_reciprocal
 
 Filter = Literal["box", "bicubic", "lanczos"]
@@ -58,16 +59,13 @@ class Downsample(ClosedFormOperator):
         return _enlarged(y_shape, self.factor)
 
     def gram_solve(self, r: Tensor, damping: Tensor) -> Tensor:
-        """Divide by the eigenvalues of the Gram matrix, in the basis of its eigenvectors."""
-        (h, rows), (w, columns) = (self._eigen(self.factor * side, r) for side in r.shape[-2:])
-        inverse = damped_reciprocal(torch.outer(h, w), damping)
-        return rows @ ((rows.mT @ r @ columns) * inverse) @ columns.mT
+        """Solve by the eigenvectors of the two axes."""
+        height, width = (self.factor * side for side in r.shape[-2:])
+        gram = _gram(height, width, self.factor, self.filter, r.dtype, r.device)
+        return gram.solve(r, damping)
 
     def _matrix(self, side: int, like: Tensor) -> Tensor:
         return _matrix(side, self.factor, self.filter, like.dtype, like.device)
-
-    def _eigen(self, side: int, like: Tensor) -> tuple[Tensor, Tensor]:
-        return _eigen(side, self.factor, self.filter, like.dtype, like.device)
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,15 +172,14 @@ def _matrix(
     return matrix.to(device, dtype)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 @torch.inference_mode(False)
-def _eigen(
-    side: int, factor: int, name: Filter, dtype: torch.dtype, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Give the eigenvalues and eigenvectors of W W^T."""
-    matrix = _matrix(side, factor, name, torch.float64, torch.device("cpu"))
-    values, vectors = torch.linalg.eigh(matrix @ matrix.mT)
-    return values.clamp(min=0).to(device, dtype), vectors.to(device, dtype)
+def _gram(
+    height: int, width: int, factor: int, name: Filter, dtype: torch.dtype, device: torch.device
+) -> SeparableGram:
+    exact = (factor, name, torch.float64, torch.device("cpu"))
+    like = torch.empty(0, dtype=dtype, device=device)
+    return separable_gram(_matrix(height, *exact), _matrix(width, *exact), like)
 
 
 def _box(t: Tensor) -> Tensor:

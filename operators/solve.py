@@ -46,7 +46,8 @@ def damped_reciprocal(gram: Tensor, damping: Tensor) -> Tensor:
     gram >= 0 holds eigenvalues of A A^T; below machine epsilon times the largest they count as 0.
     """
     null = (gram <= torch.finfo(gram.dtype).eps * gram.max()) & (damping == 0)
-    return (gram + damping).masked_fill(null, torch.inf).reciprocal()
+    # Several times faster than torch.where, and without its NaN gradients.
+    return (gram + damping + null).reciprocal() * ~null
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:

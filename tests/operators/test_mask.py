@@ -16,11 +16,6 @@ def test_a_mask_loses_what_is_unknown_and_keeps_the_rest_bit_for_bit() -> None:
     assert bool((y[..., unknown[0, 0]] == 0).all())
 
 
-def test_a_lost_pixel_may_hold_anything() -> None:
-    x = torch.full((1, 1, 2, 2), float("nan"))
-    assert torch.equal(Mask(torch.ones(2, 2, dtype=torch.bool))(x), torch.zeros(1, 1, 2, 2))
-
-
 def test_a_mask_may_differ_between_images() -> None:
     unknown = torch.cat([random_mask(4, 4, 0.5, seed=s) for s in (0, 1)])
     x = torch.rand(2, 3, 4, 4)

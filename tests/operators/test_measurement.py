@@ -83,7 +83,7 @@ class TestNoise:
             (PoissonGaussian(0.02, 0.05), (0.02 * clean + 0.05**2).sqrt()),
         ):
             normal = distributions.Normal(clean, deviation)
-            density = normal.log_prob(y).sum((1, 2, 3))  # type: ignore[no-untyped-call]
+            density = normal.log_prob(y).sum((1, 2, 3))
             torch.testing.assert_close(noise.log_likelihood(y, clean), density)
 
     @pytest.mark.parametrize("noise", NOISES, ids=repr)
