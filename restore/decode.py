@@ -82,7 +82,7 @@ def decode_image(image: Image.Image, name: str, max_pixels: int) -> Decoded:
             samples=_turned(samples.reshape(*samples.shape[:2], -1), image),
             exif=_kept_exif(image.getexif()),
             icc=icc,
-            format=image.format if image.format in FORMATS else "PNG",
+            format=_file_format(image),
             tables=tuple(tuple(table) for _, table in sorted(tables.items())) or None,
         )
 
@@ -166,6 +166,12 @@ def _from_cmyk(image: Image.Image, icc: bytes | None) -> Image.Image:
     except ImageCms.PyCMSError:
         return image.convert("RGB")
     return converted or image.convert("RGB")
+
+
+def _file_format(image: Image.Image) -> str:
+    """Name the format to write again; MPO is what phones call a JPEG with more pictures inside."""
+    names = {"MPO": "JPEG", **{name: name for name in FORMATS}}
+    return names.get(image.format or "", "PNG")
 
 
 def _bits(image: Image.Image, data: bytes) -> int:

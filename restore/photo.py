@@ -92,7 +92,11 @@ class Photo:
         return values[0]
 
     def _channels(self, sample_type: str) -> Tensor:
-        colour = self.pixels.mean(dim=1, keepdim=True) if self.grey else self.pixels
+        colour = self.pixels
+        if self.grey:
+            # The mean, so written that three equal channels give their value to the last bit.
+            first = colour[:, :1]
+            colour = first + (colour - first).mean(dim=1, keepdim=True)
         parts = [colour]
         if self.alpha is not None:
             parts.append(self.alpha.to(colour).expand(len(colour), -1, -1, -1))
@@ -114,7 +118,8 @@ def from_decoded(decoded: Decoded, name: str, kind: Kind) -> Photo:
 
 def from_array(array: NDArray[Any]) -> Photo:
     sample_type = array.dtype.name
-    _require(sample_type in _LARGEST and array.ndim in (2, 3), "array", array.shape, sample_type)
+    valid = sample_type in _LARGEST and array.ndim in (2, 3) and array.size > 0
+    _require(valid, "array", array.shape, sample_type)
     native = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
     values = torch.from_numpy(native.reshape(*native.shape[:2], -1)).permute(2, 0, 1)[None]
     return _from_values(values, sample_type, "array", "HW" if array.ndim == 2 else "HWC")
@@ -130,7 +135,7 @@ def from_tensor(tensor: Tensor) -> Photo:
 
 def _from_values(values: Tensor, sample_type: str, kind: Kind, axes: str) -> Photo:
     shape = tuple(values.shape)
-    _require(0 not in shape and shape[1] <= 4, kind, shape, sample_type)
+    _require(values.numel() > 0 and shape[1] <= 4, kind, shape, sample_type)
     values = values.float()
     low, high = float(values.min()), float(values.max())
     if _LARGEST[sample_type] == 1 and not _FLOAT_RANGE[0] <= low <= high <= _FLOAT_RANGE[1]:
