@@ -45,13 +45,15 @@ def parse(text: str) -> Operator:
 
 def _part(text: str) -> Operator:
     word, colon, rest = text.partition(":")
-    if word in WORDS:
-        try:
+    try:
+        if word in WORDS:
             return _known(word, text, rest.split(",") if colon else [])
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"operator {text!r}: {error}") from error
-    if colon and (operator := _imported(word, rest)) is not None:
-        return operator
+        if colon:
+            return _imported(word, rest)
+    except ModuleNotFoundError:
+        pass  # neither a word nor a module: the message names the nearest words
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"operator {text!r}: {error}") from error
     near = ", ".join(difflib.get_close_matches(word, WORDS, n=3) or WORDS)
     raise ValueError(f"operator: unknown {text!r}; did you mean {near}? Write it as {EXAMPLE}")
 
@@ -79,15 +81,10 @@ def _mask(path: str) -> Operator:
     return Mask(read_mask(path, height, width))
 
 
-def _imported(module: str, name: str) -> Operator | None:
-    """The operator module:name; None where there is no such module."""
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except ModuleNotFoundError:
-        return None
-    except AttributeError:
-        raise ValueError(f"operator: module {module} has no {name!r}") from None
+def _imported(module: str, name: str) -> Operator:
+    """The operator module:name, or what the function of that name gives."""
+    found = getattr(importlib.import_module(module), name)
     operator = found if isinstance(found, Operator) else found()
     if not isinstance(operator, Operator):
-        raise ValueError(f"operator: {module}:{name} is no Operator and gives none")
+        raise TypeError(f"{name} is no Operator and gives none")
     return operator

@@ -151,8 +151,10 @@ def _bench(
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")  # users can do nothing about its hints
     try:
-        return int(app(arguments or ["--help"], standalone_mode=False) or OK)
+        code = int(app(arguments or ["--help"], standalone_mode=False) or OK)
+        return _say("interrupted", code) if code == INTERRUPTED else code
     except UsageError as error:
         return _say(error.format_message(), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
@@ -193,7 +195,6 @@ def _terminate(number: int, frame: object) -> None:
 def entry() -> None:
     """What the installed command calls."""
     signal.signal(signal.SIGTERM, _terminate)
-    os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")  # its warnings are about our own code
     sys.exit(main())
 
 

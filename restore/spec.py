@@ -99,6 +99,11 @@ class Inpaint(Options):
     mask: str = Field(
         description="Picture of the photo's size, white = unknown; or a folder with one a photo."
     )
+    noise: Sigma | None = Field(
+        None,
+        description="Standard deviation of the noise, in [0, 1], or as 6.4/255: what is known is "
+        "denoised too. Default: it keeps its exact value.",
+    )
 
 
 class Restore(Options):

@@ -7,6 +7,7 @@ import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before any import of huggingface_hub, which reads it once
 os.environ["COLUMNS"] = "200"  # rich wraps help and errors at the terminal's width
+os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
 
 import torch
 

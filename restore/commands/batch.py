@@ -33,16 +33,19 @@ def process(jobs: list[Job], endings: Iterable[str], work: Work, manner: Manner)
     if manner.as_json and any(job.target == STREAM for job in jobs):
         raise Refusal("--json: the picture itself goes to standard output; use -o FILE")
     failures: list[Failure] = []
+    succeeded = 0
     with Progress(len(jobs), quiet=manner.quiet) as progress:
         for job in jobs:
             progress.photo(job.source)
             outcome, failure = _one(job, tuple(endings), work, manner, progress)
             _tell(job, outcome, manner, progress)
-            if failure is not None:
-                failures.append(failure)
-                if failure.fatal:
-                    break
-    return overall(failures, len(jobs) - len(failures))
+            if failure is None:
+                succeeded += 1
+                continue
+            failures.append(failure)
+            if failure.fatal:
+                break
+    return overall(failures, succeeded)
 
 
 def _one(

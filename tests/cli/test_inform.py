@@ -1,0 +1,98 @@
+"""priors, doctor, demo and bench: what they tell, and where."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from priors.hub import describe
+from restore import doctor
+from tests.cli.conftest import Command, picture
+
+
+def test_priors_lists_the_embedded_one(photomend: Command) -> None:
+    outcome = photomend("priors", "embedded", "--json")
+    assert outcome.code == 0
+    (row,) = map(json.loads, outcome.out.splitlines())
+    assert row["name"] == "embedded"
+    assert row["bytes"] == describe("embedded").bytes > 0
+    line = photomend("priors").out.splitlines()[0]
+    assert line.startswith("embedded: licence")
+    assert f"{row['bytes'] / 2**20:.1f} MiB" in line
+
+
+def test_priors_goes_on_after_a_missing_one(photomend: Command) -> None:
+    outcome = photomend("priors", "no/such", "embedded")
+    assert outcome.code == 4
+    assert outcome.out.startswith("embedded:")
+    assert "no/such" in outcome.err
+
+
+def test_doctor_says_that_all_is_well(photomend: Command) -> None:
+    outcome = photomend("doctor")
+    assert (outcome.code, outcome.err) == (0, "")
+    lines = outcome.out.splitlines()
+    assert "prior embedded: loads" in lines
+    assert any(line.startswith("packages torch: ") for line in lines)
+    assert lines[-1] == "all is well"
+
+
+def test_doctor_names_what_is_missing(photomend: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "PACKAGES", ("torch", "no-such-package"))
+    outcome = photomend("doctor", "--json")
+    assert outcome.code == 1
+    assert "no-such-package" in outcome.err
+    report = json.loads(outcome.out)
+    assert report["packages"]["no-such-package"] is None
+    assert report["problems"] == outcome.err.splitlines()
+
+
+def test_doctor_says_when_a_prior_does_not_load(
+    photomend: Command, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    monkeypatch.setattr("priors.hub.EMBEDDED", folder)
+    outcome = photomend("doctor")
+    assert outcome.code == 1
+    assert "model_index.json" in outcome.err
+    assert "prior embedded: fails" in outcome.out
+
+
+def test_demo_passes_its_options_on(
+    photomend: Command, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    def run(
+        output: Path, *, steps: int | None, seed: int, report: Callable[[str], None]
+    ) -> list[dict[str, Any]]:
+        report(f"{output} {steps} {seed}")
+        return [{"name": "clock"}]
+
+    monkeypatch.setattr("restore.demo.run", run)
+    assert photomend("demo", "-o", "here", "--steps", 3).out == "here 3 0\n"
+    quiet = photomend("demo", "--seed", 5, "--json")
+    assert (quiet.out, quiet.err) == ('{"name": "clock"}\n', "out/demo None 5\n")
+
+
+def test_demo_without_scikit_image_names_the_extra(
+    photomend: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(*_: Any, **__: Any) -> None:
+        raise ImportError("No module named 'skimage'")
+
+    monkeypatch.setattr("restore.demo.run", run)
+    outcome = photomend("demo")
+    assert outcome.code == 1
+    assert "photomend[demo]" in outcome.err
+
+
+def test_bench_prints_its_table(photomend: Command, folder: Path) -> None:
+    (folder / "photos").mkdir()
+    picture(32).save(folder / "photos" / "a.png")
+    words = ("bench", "photos", "--tasks", "x4", "--methods", "lanczos", "--size", 32)
+    outcome = photomend(*words, "--sigma", "6.375/255")
+    assert outcome.code == 0, outcome.err
+    assert "lanczos" in outcome.out
+    assert "| " in outcome.out
+    report = json.loads((folder / "out" / "bench" / "report.json").read_text())
+    assert report["settings"]["sigma"] == 0.025

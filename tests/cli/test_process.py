@@ -1,0 +1,87 @@
+"""The installed command as a process: pipes, signals, terminals."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from restore.commands.progress import Progress
+
+COMMAND = (sys.executable, "-m", "restore.cli")
+SOLVER = """
+import time
+def solver(measurement, prior, seeds):
+    print("begun", flush=True)
+    time.sleep(600)
+    yield
+"""
+
+
+def test_a_pipe_through_the_command(photo: Path) -> None:
+    words = [*COMMAND, "deblur", "-", "-k", "disk:1", "--steps", "1", "--quiet"]
+    done = subprocess.run(words, input=photo.read_bytes(), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(b"\x89PNG")
+    assert done.stderr == b""
+
+
+def test_a_signal_leaves_no_file(photo: Path) -> None:
+    Path("slow.py").write_text(SOLVER)
+    words = [*COMMAND, "deblur", str(photo), "-k", "disk:1", "--solver", "slow:solver"]
+    environment = {**os.environ, "PYTHONPATH": str(Path().resolve())}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, env=environment, stdout=pipe, stderr=pipe) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"begun\n"
+        process.send_signal(signal.SIGTERM)
+        _, error = process.communicate()
+    assert process.returncode == 130
+    assert error == b"photomend: interrupted\n"
+    assert {p.name for p in Path().glob("*.*")} == {"photo.png", "slow.py"}
+
+
+def test_a_reader_that_leaves_is_no_traceback(photo: Path) -> None:
+    words = [*COMMAND, "--help"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert b"Traceback" not in process.stderr.read()
+
+
+def test_plain_progress_tells_step_and_time_left(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([100.0, 101.0, 120.0])
+    monkeypatch.setattr("restore.commands.progress.time.monotonic", lambda: next(clock))
+    with Progress(2) as told:
+        told.photo("a.png")
+        told.step(1, 10)  # one second after the start: too early for a line
+        told.step(4, 10)
+    assert capsys.readouterr().err == "[1/2] a.png: step 4 of 10, 30 s left\n"
+
+
+def test_quiet_progress_tells_only_what_went_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress(1, quiet=True) as told:
+        told.photo("a.png")
+        told.say("hidden")
+        told.warn("shown")
+    assert capsys.readouterr().err == "shown\n"
+
+
+def test_a_terminal_gets_a_bar(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    with Progress(1) as told:
+        told.photo("a [b].png")  # brackets are no markup
+        told.step(3, 8)
+        told.warn("error: [red] a.png")
+    error = capsys.readouterr().err
+    assert "a [b].png" in error
+    assert "3/8" in error
+    assert "error: [red] a.png" in error

@@ -1,0 +1,95 @@
+"""One declaration: the Python functions and the command line agree with it."""
+
+import inspect
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import typer
+
+from restore import Restorer, Result, api, spec
+from restore.cli import app
+
+FUNCTIONS: dict[str, Callable[..., Result]] = {
+    "deblur": api.deblur,
+    "upscale": api.upscale,
+    "inpaint": api.inpaint,
+    "restore": api.restore,
+}
+MODELS: dict[str, type[spec.Declared]] = {
+    **spec.TASKS,
+    "degrade": spec.Degrade,
+    "bench": spec.Bench,
+}
+
+
+def defaults(function: Any) -> dict[str, Any]:
+    """The parameters that have names, with their defaults."""
+    parameters = inspect.signature(function).parameters.values()
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {p.name: p.default for p in parameters if p.kind in named}
+
+
+@pytest.mark.parametrize("task", spec.TASKS)
+def test_the_python_signature_is_the_declaration(task: str) -> None:
+    python = {**defaults(Restorer), **defaults(FUNCTIONS[task])}
+    first = next(iter(inspect.signature(FUNCTIONS[task]).parameters))
+    del python[first]  # the photo, which the command line takes as files
+    fields = spec.TASKS[task].model_fields
+    assert set(fields) - set(python) <= {"steps"}  # an option of every solver
+    assert set(python) - set(fields) == set()
+    for name, default in python.items():
+        if default is inspect.Parameter.empty:
+            assert fields[name].is_required(), name
+        else:
+            assert fields[name].default == default, name
+
+
+@pytest.mark.parametrize("task", MODELS)
+def test_every_option_is_on_the_command_line(task: str) -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    flags = {flag for parameter in commands[task].params for flag in parameter.opts}
+    assert {"--" + name.replace("_", "-") for name in MODELS[task].model_fields} <= flags
+
+
+def test_the_bench_is_declared_as_it_is() -> None:
+    from restore.bench import main
+
+    python, fields = defaults(main), spec.Bench.model_fields
+    del python["report"], python["output"], python["folder"]
+    assert {name: field.default for name, field in fields.items()} == {
+        name: default if default is None or not isinstance(default, os.PathLike) else str(default)
+        for name, default in python.items()
+    }
+
+
+@pytest.mark.parametrize("model", MODELS.values())
+def test_every_option_is_explained(model: type[spec.Declared]) -> None:
+    schema = model.model_json_schema()
+    assert schema["additionalProperties"] is False
+    assert all(option["description"] for option in schema["properties"].values())
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [("0.025", 0.025), ("6.375/255", 0.025), (0.5, 0.5), ("0", 0.0), (" 1 / 4 ", 0.25)],
+)
+def test_a_sigma_is_a_number_or_a_quotient(given: object, value: float) -> None:
+    assert spec.checked(spec.Deblur, {"kernel": "disk:1", "noise": given}).noise == value
+
+
+@pytest.mark.parametrize("given", ["", "a", "1/0", "1/2/3", "inf", -0.1, 1.1])
+def test_another_sigma_is_refused_in_one_line(given: object) -> None:
+    with pytest.raises(ValueError, match=r"^noise: got .*[^\n]$"):
+        spec.checked(spec.Deblur, {"kernel": "disk:1", "noise": given})
+
+
+def test_a_misspelt_option_names_the_nearest() -> None:
+    with pytest.raises(ValueError, match=r"kernal: there is no such option; did you mean kernel"):
+        spec.checked(spec.Deblur, {"kernel": "disk:1", "kernal": 1})
+
+
+def test_a_missing_option_is_explained() -> None:
+    with pytest.raises(ValueError, match=r"^kernel: is missing; gaussian:SIGMA"):
+        spec.checked(spec.Deblur, {})
