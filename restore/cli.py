@@ -24,7 +24,8 @@ app = typer.Typer(
     name="photomend",
     help="Restore photos with a learned latent diffusion prior: deblur, upscale, inpaint. "
     "Inputs are never overwritten. Exit codes: 0 ok, 1 failed, 2 usage, 3 some files failed, "
-    "4 prior not available, 5 out of memory, 130 interrupted.",
+    "4 prior not available, 5 out of memory, 130 interrupted. PHOTOMEND_TRACEBACK=1 in the "
+    "environment shows where an error comes from.",
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -50,6 +51,17 @@ Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Only what went wrong
 SolverOptions = Annotated[
     list[str], typer.Option("--option", help="An option of the solver: name=value; repeatable.")
 ]
+
+
+@app.callback(invoke_without_command=True)
+def _photomend(
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        sys.stdout.write(f"photomend {installed('photomend')}\n")
+        raise typer.Exit
 
 
 def _task_command(task: str) -> None:
@@ -164,9 +176,7 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except Exception as error:
-        failure = None if os.environ.get("PHOTOMEND_TRACEBACK") else understood(error)
-        if failure is None:
-            raise
+        failure = understood(error)
         return _say(failure.message, failure.code)
 
 

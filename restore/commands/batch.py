@@ -61,9 +61,7 @@ def _one(
     try:
         return {"status": "done", "report": work(job, progress)}, None
     except Exception as error:
-        failure = None if os.environ.get("PHOTOMEND_TRACEBACK") else understood(error)
-        if failure is None:
-            raise
+        failure = understood(error)
         return {"status": "failed", "error": failure.message}, failure
 
 
@@ -83,13 +81,14 @@ def _tell(job: Job, outcome: dict[str, Any], manner: Manner, progress: Progress)
 
 @contextmanager
 def together(paths: Iterable[Path]) -> Iterator[None]:
-    """Files that are written all or not at all: when the block fails, none is left."""
+    """Files that are written together: when the block fails, none is left that was not there."""
     paths = list(paths)
     paths[0].parent.mkdir(parents=True, exist_ok=True)
+    new = [path for path in paths if not path.exists()]
     try:
         yield
     except BaseException:
-        for path in paths:
+        for path in new:
             path.unlink(missing_ok=True)
         raise
 

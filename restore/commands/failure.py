@@ -1,6 +1,7 @@
 """From an exception to the line a user reads and the exit code a script reads."""
 
 import errno
+import os
 from dataclasses import dataclass
 
 OK, FAILED, USAGE, SOME_FAILED, NO_PRIOR, NO_MEMORY, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
@@ -25,8 +26,10 @@ class Failure:
     fatal: bool = False
 
 
-def understood(error: Exception) -> Failure | None:
-    """The failure that an exception stands for; None for one that is a defect of the program."""
+def understood(error: Exception) -> Failure:
+    """The failure that an exception stands for; raises it where PHOTOMEND_TRACEBACK is set."""
+    if os.environ.get("PHOTOMEND_TRACEBACK"):
+        raise error
     line = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, Refusal):
         return Failure(line, error.code)
@@ -43,7 +46,8 @@ def understood(error: Exception) -> Failure | None:
     if isinstance(error, ValueError | TypeError):
         # a TypeError is about an option or an operator that the solver does not take
         return Failure(line, USAGE, fatal=isinstance(error, TypeError))
-    return None
+    told = f"unexpected {type(error).__name__}: {line}; PHOTOMEND_TRACEBACK=1 shows where"
+    return Failure(told, FAILED)
 
 
 def overall(failures: list[Failure], succeeded: int) -> int:

@@ -150,18 +150,39 @@ def test_interrupted_while_working(photo: Path, photomend: Command) -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_a_defect_is_not_hidden(
+def test_a_defect_stops_no_folder_and_is_not_hidden(
     photo: Path, photomend: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stop_in(monkeypatch, "restore.api.deblur", ZeroDivisionError())
+    stop_in(monkeypatch, "restore.api.deblur", ZeroDivisionError("by zero"))
+    outcome = photomend("deblur", photo, *KERNEL)
+    assert outcome.code == 1
+    assert "unexpected ZeroDivisionError: by zero; PHOTOMEND_TRACEBACK=1" in outcome.err
+    monkeypatch.setenv("PHOTOMEND_TRACEBACK", "1")
     with pytest.raises(ZeroDivisionError):
         photomend("deblur", photo, *KERNEL)
 
 
+def test_a_failed_overwrite_keeps_the_old_picture(
+    photo: Path, photomend: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("photo.deblurred.png").write_bytes(b"old")
+    stop_in(monkeypatch, "restore.result.Result.save", OSError(errno.EIO, "Input/output error"))
+    outcome = photomend("deblur", photo, *KERNEL, "--steps", 1, "--overwrite")
+    assert outcome.code == 1
+    assert Path("photo.deblurred.png").read_bytes() == b"old"
+    assert not Path("photo.deblurred.json").exists()
+
+
+def test_a_report_without_its_picture_is_not_replaced(photo: Path, photomend: Command) -> None:
+    Path("photo.deblurred.json").write_text("mine")
+    outcome = photomend("deblur", photo, *KERNEL)
+    assert outcome.code == 1
+    assert "photo.deblurred.json: exists already" in outcome.err
+    assert Path("photo.deblurred.json").read_text() == "mine"
+
+
 def test_a_message_is_one_line() -> None:
-    failure = understood(ValueError("two\n  lines"))
-    assert failure is not None
-    assert failure.message == "two lines"
+    assert understood(ValueError("two\n  lines")).message == "two lines"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,15 @@ import pytest
 from priors.hub import describe
 from restore import doctor
 from tests.cli.conftest import Command, picture
+
+
+def test_the_version_is_the_installed_one(photomend: Command) -> None:
+    assert photomend("--version").out == f"photomend {version('photomend')}\n"
+
+
+def test_nothing_asked_is_help(photomend: Command) -> None:
+    assert photomend() == photomend("--help")
+    assert photomend().code == 0
 
 
 def test_priors_lists_the_embedded_one(photomend: Command) -> None:
