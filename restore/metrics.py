@@ -1,6 +1,7 @@
 """How near a picture is to its reference: PSNR, SSIM and LPIPS, one number an image."""
 
 import os
+import pickle
 import warnings
 from collections.abc import Mapping
 from functools import lru_cache
@@ -12,6 +13,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 WEIGHTS_VARIABLE = "PHOTOMEND_LPIPS_WEIGHTS"
+# What torch.load lets through when a file is no state dict, or one that would run code.
+_LOAD_ERRORS = (
+    OSError, RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError,
+    pickle.UnpicklingError,
+)  # fmt: skip
 
 
 class MetricError(ValueError):
@@ -104,11 +110,9 @@ def _network(path: str | None, device: str) -> torch.nn.Module:
 
 
 def _state_dict(path: str) -> Mapping[str, Tensor]:
-    import pickle
-
     try:
         state: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except _LOAD_ERRORS as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise MetricError(
             f"weights: {path} cannot be read ({reason}); pass a state dict"

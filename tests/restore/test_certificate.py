@@ -1,0 +1,165 @@
+"""The certificate on cases whose chi-square is known in closed form."""
+
+import json
+import math
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor
+
+from operators import (
+    Blur,
+    Downsample,
+    Gaussian,
+    Grayscale,
+    Identity,
+    LinearOperator,
+    Mask,
+    Measurement,
+    Mosaic,
+    Operator,
+    PoissonGaussian,
+    Seeds,
+    kernels,
+    random_mask,
+    simulate,
+)
+from operators.noise import Noise
+from restore.certificate import CONSISTENT, OVERFITTED, UNEXPLAINED, certify
+
+SIGMA = 0.05
+BLUR = Blur(kernels.parse("motion:9,20"), "circular")
+
+
+def images(batch: int = 2, side: int = 48) -> Tensor:
+    generator = torch.Generator().manual_seed(3)
+    return torch.rand(batch, 3, side, side, generator=generator)
+
+
+def observed(operator: Operator, noise: Noise, x: Tensor) -> Measurement[Operator]:
+    return simulate(operator, noise, x, Seeds(*range(len(x))))
+
+
+OPERATORS: list[tuple[Operator, int]] = [
+    (Identity(), 3 * 48 * 48),
+    (BLUR, 3 * 48 * 48),
+    (Downsample(4), 3 * 12 * 12),
+    (Grayscale(), 48 * 48),
+    (Mosaic(), 48 * 48),
+    (Mask(random_mask(48, 48, 0.7, seed=0)), 3 * (48 * 48 - round(0.7 * 48 * 48))),
+]
+
+
+@pytest.mark.parametrize(("operator", "count"), OPERATORS)
+@pytest.mark.parametrize("noise", [Gaussian(SIGMA), PoissonGaussian(0.001, 0.02)])
+def test_the_truth_has_chi_square_one(operator: Operator, count: int, noise: Noise) -> None:
+    x = images()
+    certificate = certify(observed(operator, noise, x), x)
+    # four standard deviations of a chi-square with `count` degrees of freedom, fixed seeds
+    assert all(abs(one - 1) < 4 * math.sqrt(2 / count) for one in certificate.chi_square)
+    assert certificate.verdict == [CONSISTENT] * 2 and certificate.accepted == [True] * 2
+    assert certificate.band[1] == pytest.approx((1 + 4 * math.sqrt(2 / count)) * 1.21)
+
+
+def test_chi_square_is_the_mean_squared_residual() -> None:
+    x = torch.full((1, 1, 2, 2), 0.5)
+    y = x + 0.1 * torch.tensor([1.0, 2.0, 3.0, 0.0]).reshape(1, 1, 2, 2)
+    certificate = certify(Measurement(y, Identity(), Gaussian(0.1)), x)
+    assert certificate.chi_square == pytest.approx([14 / 4])  # (1 + 4 + 9 + 0) / 4
+
+
+def test_a_posterior_draw_is_accepted_and_the_posterior_mean_has_less() -> None:
+    # x ~ N(0.5, s^2), y = x + n: the mean leaves residual variance sigma^4 / (s^2 + sigma^2),
+    # a draw sigma^2.
+    s = 0.1
+    generator = torch.Generator().manual_seed(77)  # not that of the noise
+    x = 0.5 + s * torch.randn(1, 3, 64, 64, generator=generator)
+    measurement = observed(Identity(), Gaussian(SIGMA), x)
+    gain = s**2 / (s**2 + SIGMA**2)
+    mean = 0.5 + gain * (measurement.y - 0.5)
+    draw = mean + math.sqrt(gain) * SIGMA * torch.randn(mean.shape, generator=generator)
+    spread = 4 * math.sqrt(2 / x.numel())
+    assert certify(measurement, draw).chi_square == pytest.approx([1.0], abs=spread)
+    assert certify(measurement, mean).chi_square == pytest.approx([1 - gain], rel=spread)
+    assert certify(measurement, mean).accepted == certify(measurement, draw).accepted == [True]
+
+
+def test_a_picture_that_repeats_the_noise_is_named() -> None:
+    measurement = observed(BLUR, Gaussian(SIGMA), images())
+    certificate = certify(measurement, BLUR.pinv(measurement.y))
+    assert certificate.verdict == [OVERFITTED] * 2 and certificate.accepted == [False] * 2
+
+
+def test_each_image_has_its_own_verdict() -> None:
+    x = images()
+    wrong = torch.stack([x[0], x[1].flip(1)])
+    certificate = certify(observed(BLUR, Gaussian(SIGMA), x), wrong)
+    assert certificate.verdict == [CONSISTENT, UNEXPLAINED]
+
+
+def test_another_kernel_or_too_small_a_sigma_is_not_believed() -> None:
+    x = images()
+    measurement = observed(BLUR, Gaussian(SIGMA), x)
+    other = Blur(kernels.parse("motion:9,-70"), "circular")
+    assert certify(Measurement(measurement.y, other, Gaussian(SIGMA)), x).accepted == [False] * 2
+    for claimed, accepted in [(0.92 * SIGMA, True), (0.8 * SIGMA, False)]:
+        found = certify(Measurement(measurement.y, BLUR, Gaussian(claimed)), x)
+        assert found.accepted == [accepted] * 2
+
+
+def test_without_noise_rounding_is_the_noise() -> None:
+    x = images()
+    rounded = (x * 255).round() / 255
+    certificate = certify(Measurement(rounded, Identity(), Gaussian(0.0)), x)
+    # the square of a uniform rounding error has mean 1 and variance 4/5 in units of its variance
+    assert certificate.chi_square == pytest.approx([1.0] * 2, abs=4 * math.sqrt(0.8 / 6912))
+    assert certify(Measurement(x, Identity(), Gaussian(0.0)), x).accepted == [True] * 2
+
+
+@pytest.mark.parametrize("outer", [Identity(), Downsample(4, "box"), Blur(kernels.parse("disk:2"))])
+def test_what_lies_wholly_in_a_hole_does_not_count(outer: LinearOperator) -> None:
+    unknown = torch.zeros(2, 1, 48, 48, dtype=torch.bool)
+    unknown[:, :, 8:40, 8:40] = True
+    unknown[1, :, :24] = True
+    operator = outer @ Mask(unknown)
+    x = images()
+    # outer is positive: a value was measured where the known pixels have a share in it
+    share = outer((~unknown).expand(-1, 3, -1, -1).float())
+    count = (share > 1e-5).flatten(1).sum(1)
+    certificate = certify(observed(operator, Gaussian(SIGMA), x), x)
+    assert certificate.band[1] == pytest.approx((1 + 4 * math.sqrt(2 / int(count.min()))) * 1.21)
+    for one, m in zip(certificate.chi_square, count.tolist(), strict=True):
+        assert abs(one - 1) < 4 * math.sqrt(2 / m)
+
+
+@dataclass(frozen=True, eq=False)
+class Square(Operator):
+    """An operator that is not linear."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Square."""
+        return x * x
+
+    def image_shape(self, y_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Keep the shape."""
+        return y_shape
+
+
+def test_any_operator_will_do_and_the_result_is_json() -> None:
+    x = images()
+    certificate = certify(observed(Square(), Gaussian(SIGMA), x), x)
+    again = json.loads(json.dumps(certificate.to_dict()))
+    assert again["accepted"] == [True, True] and len(again["band"]) == 2
+    assert set(again) == {"chi_square", "band", "accepted", "verdict"}
+
+
+def test_a_picture_that_is_not_a_number_is_not_accepted() -> None:
+    x = images()
+    certificate = certify(observed(Identity(), Gaussian(SIGMA), x), x * math.nan)
+    assert certificate.verdict == [UNEXPLAINED] * 2
+
+
+def test_another_shape_is_named() -> None:
+    with pytest.raises(ValueError, match=r"x: shape \(2, 3, 4, 4\); the measurement is one of"):
+        certify(observed(Identity(), Gaussian(SIGMA), images()), torch.zeros(2, 3, 4, 4))
