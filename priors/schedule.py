@@ -162,7 +162,7 @@ def from_config(config: Mapping[str, Any]) -> Schedule:
     # Other schedulers carry options of their own, which say nothing of the training.
     known = set(inspect.signature(DDPMScheduler.__init__).parameters)
     try:
-        scheduler: Any = DDPMScheduler(  # type: ignore[no-untyped-call]
+        scheduler: Any = DDPMScheduler(
             **{key: value for key, value in config.items() if key in known}
         )
     except NotImplementedError as error:

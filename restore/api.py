@@ -27,7 +27,7 @@ def deblur(
     photo: Source,
     *,
     kernel: str | Path | Tensor | Any,
-    boundary: Boundary = "reflect",
+    boundary: Boundary = "valid",
     noise: float | Noise | None = None,
     seed: int | Sequence[int] = 0,
     samples: int = 1,
@@ -38,14 +38,19 @@ def deblur(
 
     kernel: "motion:17,32" (length in pixels, angle in degrees), "disk:4", "gaussian:2", a file, or
     an array (h, w), which is normalised to sum to one. boundary: what the world looks like beyond
-    the frame (reflect, replicate, circular). Everything else as of `Restorer` and its `stream`:
-    prior, solver, device, dtype, tile, offline, noise, seed, samples, polish, solver options.
+    the frame. "valid" supposes nothing: what was blurred into the frame is sought too, and cut off
+    again (photos from a camera); reflect, replicate, circular are for simulated blur. Everything
+    else as of `Restorer` and its `stream`: prior, solver, device, dtype, tile, offline, noise,
+    seed, samples, polish, options of the solver.
 
     PhotoError for a photo that cannot be read, ValueError for a kernel or an argument, PriorError.
     """
     seen = read(photo)
     operator = Blur(as_kernel(kernel).to(seen.pixels), boundary)
-    return _run(seen, operator, seen.pixels, noise, seed, samples, polish, options)
+    result = _run(seen, operator, seen.pixels, noise, seed, samples, polish, options)
+    height, width = seen.pixels.shape[2:]
+    margins = (result.pixels.shape[2] - height) // 2, (result.pixels.shape[3] - width) // 2
+    return result.window(*margins, height, width)
 
 
 def upscale(

@@ -269,7 +269,7 @@ def loaded(name: str, precision: torch.dtype, where: str, offline: bool) -> Prio
 def noise_model(noise: float | Noise | None, pixels: Tensor) -> tuple[Noise, bool]:
     """The noise of a measurement, and whether it had to be estimated; ValueError when negative."""
     if noise is None:
-        return Gaussian(float(estimate_sigma(_at_least(8, pixels.float())).mean())), True
+        return Gaussian(float(estimate_sigma(_at_least(16, pixels.float())).mean())), True
     if isinstance(noise, int | float):
         return Gaussian(float(noise)), False
     return noise, False

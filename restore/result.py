@@ -41,6 +41,18 @@ class Result:
         write(photo, Path(path), report=self.report, overwrite=overwrite)
         return Path(path)
 
+    def window(self, top: int, left: int, height: int, width: int) -> "Result":
+        """The same result, cut to a window of its pixels."""
+
+        def cut(pixels: Tensor) -> Tensor:
+            return pixels[..., top : top + height, left : left + width]
+
+        std = None if self.std is None else cut(self.std)
+        report = {**self.report, "size": [width, height]}
+        return replace(
+            self, pixels=cut(self.pixels), samples=cut(self.samples), std=std, report=report
+        )
+
     def of(self, photo: Photo) -> "Result":
         """The same result for the photo that the pixels came from."""
         return replace(self, photo=photo)

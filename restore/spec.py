@@ -78,9 +78,9 @@ class Deblur(Options):
 
     kernel: str = Field(description=f"{KERNELS}, or a file (.png .npy .npz .mat).")
     boundary: Literal["reflect", "replicate", "circular", "valid"] = Field(
-        "reflect",
-        description="The world beyond the frame: reflect, replicate, circular; "
-        "valid: it was seen, give it back.",
+        "valid",
+        description="The world beyond the frame: valid supposes nothing (photos from a camera); "
+        "reflect, replicate, circular suit simulated blur.",
     )
 
 

@@ -1,4 +1,4 @@
-"""`python -m priors.training autoencoder|diffusion PHOTOS -o DIR` trains a latent prior."""
+"""`python -m priors.training autoencoder|diffusion|evaluate`: train a latent prior, measure it."""
 
 import sys
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from priors.hub import PriorError
 from priors.training.loop import Budget, TrainingError
 from priors.training.photos import TrainingDataError
 
@@ -85,11 +86,29 @@ def diffusion(
     )
 
 
+@app.command()
+def evaluate(
+    prior: Annotated[str, typer.Argument(help='"embedded", a directory or a hub id.')],
+    photos: Folder,
+    limit: Annotated[int, typer.Option(help="At most so many photos.", min=1)] = 1000,
+    threads: Threads = 1,
+) -> None:
+    """Print the autoencoder's ceiling, its isometry error and the denoising PSNR on photos."""
+    import torch
+
+    from priors.hub import load
+    from priors.training.evaluate import evaluate as measured
+
+    torch.set_num_threads(threads)
+    for name, value in measured(load(prior), photos, limit=limit).items():
+        sys.stdout.write(f"{name} {value:.4g}\n")
+
+
 def main() -> None:
     """Run; an expected failure is one line and exit code 1."""
     try:
         app()
-    except (TrainingDataError, TrainingError) as error:
+    except (PriorError, TrainingDataError, TrainingError) as error:
         _say(str(error))
         raise SystemExit(1) from None
 

@@ -19,7 +19,7 @@ class ConvolutionMuon(torch.optim.Muon):
         for view, weight in zip(group["params"], self._weights, strict=True):
             gradient = weight.grad
             view.grad = None if gradient is None else gradient.reshape(view.shape)
-        super().step(closure)
+        super().step(closure)  # type: ignore[no-untyped-call]
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of the weights behind the views."""

@@ -1,15 +1,16 @@
 """Plug-and-play restoration by half-quadratic splitting (Zhang et al., TPAMI 2021,
 arXiv:2008.13751), with the denoiser of a diffusion prior.
 
+    x^ <- smooth estimate
     for sigma_k from start_sigma down to end_sigma, evenly in log sigma:
-        x^ <- D(E[z0 | alpha_k z])
         x  <- argmin_x |y - A x|^2 / (2 sigma^2) + lambda / (2 sigma_k^2) |x - x^|^2
-        z  <- E(x)
+        x^ <- D(E[z0 | alpha_k E(x)])
 
-No noise is drawn: the result is one picture, near the mode of the posterior, and no sample of it.
+At the worst frequency the argmin amplifies the noise to sigma_k / (2 sqrt(lambda)): lambda = 1/4
+makes it just the sigma_k that the denoiser is told. No noise is drawn: the result is one picture,
+near the mode of the posterior, and no sample of it.
 """
 
-import math
 from collections.abc import Iterator
 
 import torch
@@ -32,6 +33,7 @@ def dpir(
     lambda_: float = 0.23,
     start_sigma: float = 0.2,
     end_sigma: float | None = None,
+    max_weight: float = 2000.0,
 ) -> Iterator[State]:
     """Restore by a denoiser and a prox in turn; fast and deterministic, the seeds are not used.
 
@@ -45,12 +47,13 @@ def dpir(
             f"steps >= 1 and positive start_sigma and end_sigma are needed, not {steps}, "
             f"{start_sigma} and {end_sigma}"
         )
-    first, last = math.log(max(start_sigma, end_sigma)), math.log(end_sigma)
-    z = prior.encode(smooth_estimate(measurement))
+    ratio = min(end_sigma / start_sigma, 1.0)
+    image = smooth_estimate(measurement)
     for step in range(1, steps + 1):
-        place = (step - 1) / max(steps - 1, 1)
-        level = prior.schedule.at_ratio(math.exp(first + place * (last - first)) / prior.unit)
-        image = prior.decode(prior.denoise(level.alpha * z, level))
-        weight = trust(measurement, prior, level) / lambda_
+        sigma = start_sigma * ratio ** ((step - 1) / max(steps - 1, 1))
+        level = prior.schedule.at_ratio(sigma / prior.unit)
+        weight = min(trust(measurement, prior, level) / lambda_, max_weight)
         z = prior.encode(measurement.operator.prox(image, measurement.y, weight))
-        yield State(step, steps, z, z)
+        x0 = prior.denoise(level.alpha * z, level)
+        image = prior.decode(x0)
+        yield State(step, steps, x0 if step == steps else z, x0)

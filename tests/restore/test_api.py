@@ -134,13 +134,13 @@ def test_orientation_is_applied_and_saved_upright(tmp_path: Path) -> None:
 def test_the_same_seed_gives_the_same_picture_alone_and_in_a_batch() -> None:
     pair = torch.cat([tensor(), 1 - tensor()])
     restorer = restore.Restorer(solver="diffpir", **FAST)
-    blur = Blur(kernels.gaussian(1.0))
-    both = restorer(pair, blur, noise=0.05, seed=[4, 9]).pixels
-    again = restorer(pair, blur, noise=0.05, seed=[4, 9]).pixels
-    alone = restorer(pair[1:], blur, noise=0.05, seed=9).pixels
+    small = Downsample(2)
+    both = restorer(pair, small, noise=0.05, seed=[4, 9]).pixels
+    again = restorer(pair, small, noise=0.05, seed=[4, 9]).pixels
+    alone = restorer(pair[1:], small, noise=0.05, seed=9).pixels
     assert torch.equal(both, again)
     torch.testing.assert_close(both[1:], alone, atol=2e-5, rtol=0)
-    other = restorer(pair[1:], blur, noise=0.05, seed=10).pixels
+    other = restorer(pair[1:], small, noise=0.05, seed=10).pixels
     assert (other - alone).abs().max() > 1e-3
 
 
