@@ -40,12 +40,16 @@ class Case:
     shown: Tensor
     mend: Callable[..., Result]
     truth: Tensor | None = None
+    focus: tuple[float, float] = (0.5, 0.5)
+    """The middle of what `before-after.png` shows, in heights and widths."""
 
 
 def run(
     output: Path, *, steps: int | None = None, seed: int = 0, report: Callable[[str], None]
 ) -> list[dict[str, Any]]:
     """Restore every case, write `<name>.png` sheets into `output`, and report a line a case.
+
+    `before-after.png` shows a piece of each.
 
     Returns the printed figures: PSNR in dB and SSIM before and after (where there is a truth),
     the verdict of the certificate, seconds, and the peak memory of the process in MiB.
@@ -55,7 +59,7 @@ def run(
     began = time.perf_counter()
     restorer = Restorer()
     report(f"prior ready in {time.perf_counter() - began:.1f} s on {restorer.device}")
-    figures = []
+    figures, pieces = [], []
     for case in cases(seed):
         result = case.mend(seed=seed, steps=steps)
         figures.append(_figures(case, result.pixels, result.report))
@@ -65,6 +69,10 @@ def run(
             columns.append(("original", case.truth))
         picture = sheet([(case.what, [pixels for _, pixels in columns])], [t for t, _ in columns])
         write(read(picture), output / f"{case.name}.png", overwrite=True)
+        pieces.append((case.what, _piece(case.shown, case), _piece(result.pixels, case)))
+    titles, before, after = zip(*pieces, strict=True)
+    picture = sheet([("as given", before), ("photomend", after)], titles)
+    write(read(picture), output / "before-after.png", overwrite=True)
     report(f"sheets are in {output}")
     return figures
 
@@ -85,15 +93,25 @@ def cases(seed: int = 0) -> Iterator[Case]:
     truth = read(data.astronaut()).pixels
     y = simulate(Downsample(4), Gaussian(noise), truth, Seeds(seed)).y
     shown = torch.nn.functional.interpolate(y, truth.shape[2:], mode="nearest")
-    yield Case("upscale", "four times smaller", shown, partial(upscale, y, noise=noise), truth)
+    mend = partial(upscale, y, noise=noise)
+    yield Case("upscale", "four times smaller", shown, mend, truth, (0.3, 0.5))
     truth = read(data.rocket()).pixels
     unknown = _scratches(*truth.shape[2:])
     y = truth.masked_fill(unknown, 1)
-    yield Case("inpaint", "scratched", y, partial(inpaint, y, unknown), truth)
+    yield Case("inpaint", "scratched", y, partial(inpaint, y, unknown), truth, (0.5, 0.4))
     clock = read(data.clock()).pixels
     yield Case(
         "clock", "blurred in the camera", clock, partial(deblur, clock, kernel=CLOCK, noise=noise)
     )
+
+
+def _piece(pixels: Tensor, case: Case, side: int = 256) -> Tensor:
+    """The window of a picture around its case's focus."""
+    top, left = (
+        min(max(round(share * length - side / 2), 0), length - side)
+        for share, length in zip(case.focus, pixels.shape[2:], strict=True)
+    )
+    return pixels[:, :, top : top + side, left : left + side]
 
 
 def _centre(pixels: Tensor, height: int, width: int) -> Tensor:
