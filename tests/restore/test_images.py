@@ -16,7 +16,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import ExifTags, Image, ImageCms, ImageOps
+from PIL import ExifTags, Image, ImageCms, ImageOps, TiffImagePlugin
 
 from restore.decode import decode_bytes
 from restore.encode import SUFFIXES, encode
@@ -415,9 +415,10 @@ def test_what_cannot_be_read_is_named_with_reason_and_cure(
 
 
 def test_a_second_reduced_page_is_no_page(tmp_path: Path) -> None:
-    page, reduced = Image.fromarray(picture()), Image.fromarray(picture(height=3, width=4))
-    reduced.encoderinfo = {"tiffinfo": {254: 1}}
-    page.save(tmp_path / "a.tif", save_all=True, append_images=[reduced])
+    Image.fromarray(picture()).save(tmp_path / "a.tif")
+    reduced = Image.fromarray(picture(height=3, width=4))
+    with TiffImagePlugin.AppendingTiffWriter(str(tmp_path / "a.tif")) as file:
+        reduced.save(file, "TIFF", tiffinfo={254: 1})
     torch.testing.assert_close(read(tmp_path / "a.tif").pixels, pixels_of(picture()))
 
 
