@@ -1,10 +1,14 @@
-"""photomend: restore photos with a latent diffusion prior."""
+"""photomend: restore photos with a learned latent diffusion prior."""
 
-from operators.seeds import Seeds
-from restore.api import deblur, inpaint, restore, upscale
-from restore.images import PhotoError
-from restore.restorer import Restoration, Restorer
-from restore.result import Result
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from operators.seeds import Seeds
+    from restore.api import deblur, inpaint, restore, upscale
+    from restore.images import PhotoError
+    from restore.restorer import Restoration, Restorer
+    from restore.result import Result
 
 __all__ = [
     "PhotoError",
@@ -17,3 +21,26 @@ __all__ = [
     "restore",
     "upscale",
 ]
+
+# Loaded at first use: the command line answers --help without torch, whose import takes a second.
+_HOME = {
+    "PhotoError": "restore.images",
+    "Restoration": "restore.restorer",
+    "Restorer": "restore.restorer",
+    "Result": "restore.result",
+    "Seeds": "operators.seeds",
+    "deblur": "restore.api",
+    "inpaint": "restore.api",
+    "restore": "restore.api",
+    "upscale": "restore.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'restore' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

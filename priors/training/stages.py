@@ -105,8 +105,9 @@ def train_diffusion(
     model_dc = load_autoencoder(out)
     scaling = float(model_dc.config.scaling_factor)
     photos = data.load(held_out=False, report=report)
-    torch.manual_seed(0)
-    model = diffusion.network(model_dc.config.latent_channels, width)
+    with torch.random.fork_rng():  # modules draw their first weights from the global generator
+        torch.random.manual_seed(0)
+        model = diffusion.network(model_dc.config.latent_channels, width)
     report(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters")
     trainer = Trainer(model, optimisers(model, rate), budget, out / "stage2")
     forward: Any = torch.compile(model) if compiled else model

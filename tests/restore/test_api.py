@@ -18,7 +18,7 @@ from operators.measurement import Measurement
 from operators.noise import Gaussian
 from operators.resize import Downsample
 from operators.tone import Clip
-from restore.restorer import padding
+from restore.preparation import padding
 
 FAST: dict[str, Any] = {"steps": 2, "device": "cpu", "dtype": "float32"}
 
