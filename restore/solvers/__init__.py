@@ -8,12 +8,12 @@ Which may be trusted for its uncertainty? On a Gaussian toy whose posterior is k
     daps      0.10    1.15      1.06    nearly
     diffpir   0.14    0.85      1.00    the residual, not the null space
     latino    0.18    0.83      1.04    the same
-    psld      0.14    1.15      1.60    too wide where A is weak
-    dps       0.14    1.16      1.60    the same
-    resample  0.08    0.77      0.66    too narrow, fits the noise
+    dps       0.09    0.90      0.70    too wide where A is weak, too narrow elsewhere
+    psld      0.09    0.90      0.70    the same
+    resample  0.10    0.82      0.82    too narrow
     ddnm      0.31    0.81      0.64    too narrow, fits the noise
     sdedit    0.96    2.03      7.70    hears the data only at its start
-    dpir      0.17    0         0.15    one picture near the mode, no sample
+    dpir      0.20    0         0.26    one picture near the mode, no sample
 
 bias: error of the mean in posterior standard deviations; spread: standard deviation of the samples
 over the posterior's (both root mean squares over whitened directions); residual: mean of

@@ -35,8 +35,8 @@ def mmps(
     """Sample with the covariance of E[x0 | x_t], at about the cost of `iterations` + 2 gradients.
 
     steps >= 1 network evaluations; iterations >= 1 of conjugate gradients a step; eta in [0, 1]
-    the share of fresh noise. Any operator and noise; an image with a tiny sigma wants more
-    iterations.
+    the share of fresh noise. Any operator and noise. The Jacobian of a trained network is not quite
+    a covariance: beyond a few iterations the solve may diverge.
     """
     levels = prior.schedule.levels(steps)
     x = start(measurement, prior, levels[0], seeds)

@@ -29,14 +29,14 @@ def psld(
     seeds: Seeds,
     *,
     steps: int = 1000,
-    zeta: float = 1.0,
+    zeta: float = 2.0,
     gamma: float = 0.1,
     eta: float = 1.0,
 ) -> Iterator[State]:
     """Sample by the gradient of likelihood and gluing through network, decoder and encoder.
 
     steps >= 1 network evaluations; zeta > 0 is the strength of the data, gamma >= 0 that of the
-    gluing (zeta + gamma < 2 is stable); eta in [0, 1] the share of fresh noise.
+    gluing; eta in [0, 1] the share of fresh noise.
     """
     levels = prior.schedule.levels(steps)
     x = start(measurement, prior, levels[0], seeds)

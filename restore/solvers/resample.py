@@ -66,7 +66,8 @@ def fit(
 ) -> Tensor:
     """Climb log p(y | decode(z)) from z until the misfit of each picture is that of the noise.
 
-    Steps after Barzilai and Borwein (1988), the first for a decoder of the given gain.
+    Steps after Barzilai and Borwein (1988), the first for a decoder of the given gain; a step that
+    goes down is taken back and shortened.
     """
     goal = deviation(measurement) * measurement.y[0].numel() ** 0.5
     size = column(z.new_full((len(z),), (deviation(measurement) / gain) ** 2), z)
@@ -76,8 +77,11 @@ def fit(
         if not bool(active.any()):
             break
         change = column(active, z) * size * pull
-        z, before = z + change, pull
-        pull, image = likelihood_score(measurement, decode, z)
-        curvature = inner(change, before - pull)
-        size = torch.where(curvature > 0, inner(change, change) / curvature, size)
+        new_pull, new_image = likelihood_score(measurement, decode, z + change)
+        better = measurement.log_likelihood(new_image) >= measurement.log_likelihood(image)
+        up, curvature = column(better, z), inner(change, pull - new_pull)
+        longer = torch.where(curvature > 0, inner(change, change) / curvature, size)
+        size = torch.where(up, longer, size / 4)
+        z, pull = torch.where(up, z + change, z), torch.where(up, new_pull, pull)
+        image = torch.where(column(better, image), new_image, image)
     return z
