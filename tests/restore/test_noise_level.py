@@ -112,9 +112,20 @@ def photos(data_folder: Path) -> list[Tensor]:
     return [read(path).pixels[..., :256, :256] for path in paths[::4]]
 
 
-@pytest.mark.parametrize("level", [2, 10])
-@pytest.mark.parametrize("kind", ["sharp", "blurred", "grey, blurred", "small"])
-def test_noise_on_photos_of_eight_bits(photos: list[Tensor], kind: str, level: int) -> None:
+# Largest median error. What is sharp keeps texture and noise of its own, 0.4/255 and more, which
+# cannot be told from 2/255 in a picture of 128 x 128; blurred photos, the usual case, keep little.
+LIMITS = [
+    ("sharp", 2, 0.1), ("sharp", 10, 0.03),
+    ("blurred", 2, 0.02), ("blurred", 10, 0.03),
+    ("grey, blurred", 2, 0.1), ("grey, blurred", 10, 0.1),
+    ("small", 2, 0.2), ("small", 10, 0.05),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "level", "limit"), LIMITS)
+def test_noise_on_photos_of_eight_bits(
+    photos: list[Tensor], kind: str, level: int, limit: float
+) -> None:
     degradations: dict[str, Callable[[Tensor], Tensor]] = {
         "sharp": lambda x: x,
         "blurred": Blur(kernels.parse("gaussian:2")),
@@ -125,5 +136,4 @@ def test_noise_on_photos_of_eight_bits(photos: list[Tensor], kind: str, level: i
     for seed, photo in enumerate(photos):
         y = rounded(noisy(degradations[kind](photo), sigma, seed))
         errors.append(float(estimate_sigma(y)) / math.hypot(sigma, ROUNDING) - 1)
-    # the sharp originals have noise of 0.4/255 and more themselves
-    assert np.median(np.abs(errors)) < 0.1
+    assert np.median(np.abs(errors)) < limit
