@@ -11,14 +11,15 @@ from operators.noise import Noise
 from operators.seeds import Seeds
 
 A = TypeVar("A", bound=Operator)
+A_co = TypeVar("A_co", bound=Operator, covariant=True)
 
 
 @dataclass(frozen=True, eq=False)
-class Measurement(Generic[A]):
+class Measurement(Generic[A_co]):
     """The observed y (B, ...), the operator and the noise that made it."""
 
     y: Tensor
-    operator: A
+    operator: A_co
     noise: Noise
 
     def residual(self, x: Tensor) -> Tensor:

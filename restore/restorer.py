@@ -208,8 +208,8 @@ class Restoration(Iterator[State]):
         return picture.clamp(0, 1)
 
     def _polish_weight(self) -> float:
-        """The data against the decoder's own error, taken as 0.01 of the range."""
-        return (0.01 / max(self.measurement.sigma, QUANTISATION)) ** 2
+        """The data against what the solver leaves open, taken as 0.02 of the range."""
+        return (0.02 / max(self.measurement.sigma, QUANTISATION)) ** 2
 
     def _report(self, pixels: Tensor) -> dict[str, Any]:
         solver = self.restorer.solver

@@ -144,6 +144,28 @@ def test_the_same_seed_gives_the_same_picture_alone_and_in_a_batch() -> None:
     assert (other - alone).abs().max() > 1e-3
 
 
+def test_nothing_rings_at_the_frame_of_a_camera() -> None:
+    """A camera sees light from beyond its frame: the default must not suppose what is there."""
+    scene = tensor(96, 96)
+    kernel = kernels.motion(15, 20)
+    photo = Blur(kernel, "valid")(scene)
+    top, left = ((96 - side) // 2 for side in photo.shape[2:])
+    truth = scene[:, :, top : top + photo.shape[2], left : left + photo.shape[3]]
+
+    def errors(boundary: Any) -> tuple[float, float]:
+        pixels = restore.deblur(
+            photo, kernel=kernel, noise=0.005, boundary=boundary, device="cpu"
+        ).pixels
+        error = (pixels - truth).square().mean(1)
+        inside = error[:, 8:-8, 8:-8]
+        band = (error.sum() - inside.sum()) / (error.numel() - inside.numel())
+        return float(band.sqrt()), float(inside.mean().sqrt())
+
+    band, centre = errors("valid")
+    assert band < 2 * centre
+    assert band < 0.5 * errors("reflect")[0]
+
+
 def test_samples_differ_and_their_spread_is_reported() -> None:
     result = restore.upscale(tensor(16, 16), 2, solver="diffpir", samples=3, noise=0.05, **FAST)
     assert result.samples.shape == (3, 1, 3, 32, 32)
