@@ -33,7 +33,8 @@ def estimate_sigma(image: Tensor) -> Tensor:
 
     image: (B, C, H, W) in [0, 1], sides of at least 16 pixels, else ValueError. All noise counts:
     for an image of 8 bits the rounding, 0.29/255, is part of it and the least that is returned.
-    Values of exactly 0 or 1 are taken as clipped and left out.
+    Values of exactly 0 or 1 are taken as clipped and left out. Noise that is not white counts only
+    as far as it reaches the finest detail: after JPEG below quality 90 or so that is too little.
     """
     if image.ndim != 4 or min(image.shape[2:]) < 16:
         raise ValueError(
