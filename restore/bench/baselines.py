@@ -51,6 +51,7 @@ def _powers(start: float, count: int) -> tuple[float, ...]:
 
 # Where A hides nothing, total variation restores by itself; holes it fills too slowly.
 _SEEN = (*DEBLURRING, *SUPER_RESOLUTION)
+_RADII = (1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 16.0, 24.0)
 _EVERY = (*_SEEN, *INPAINTING)
 BASELINES: dict[str, Baseline] = {
     baseline.name: baseline
@@ -58,41 +59,41 @@ BASELINES: dict[str, Baseline] = {
         Baseline("observation", linear.observation, _EVERY),
         Baseline("lanczos", linear.lanczos, SUPER_RESOLUTION),
         Baseline("wiener", linear.wiener, DEBLURRING, _powers(0.1, 14)),
-        Baseline("richardson-lucy", linear.richardson_lucy, DEBLURRING, _powers(4, 10)),
-        Baseline("tikhonov", linear.tikhonov, _EVERY, _powers(0.004, 14)),
+        Baseline("richardson-lucy", linear.richardson_lucy, DEBLURRING, _powers(2, 12)),
+        Baseline("tikhonov", linear.tikhonov, _EVERY, _powers(0.016, 12)),
         Baseline("tv", variational.total_variation, _SEEN, _powers(0.001, 12)),
         Baseline("tv-bicubic", variational.tv_bicubic, SUPER_RESOLUTION, _powers(0.001, 14)),
         Baseline("biharmonic", variational.biharmonic, INPAINTING),
-        Baseline("biharmonic-tv", variational.biharmonic_tv, INPAINTING, _powers(0.004, 10)),
-        Baseline("telea", variational.telea, INPAINTING, (1.0, 2.0, 3.0, 5.0, 8.0)),
-        Baseline("navier-stokes", variational.navier_stokes, INPAINTING, (1.0, 2.0, 3.0, 5.0, 8.0)),
+        Baseline("biharmonic-tv", variational.biharmonic_tv, INPAINTING, _powers(0.016, 8)),
+        Baseline("telea", variational.telea, INPAINTING, _RADII),
+        Baseline("navier-stokes", variational.navier_stokes, INPAINTING, _RADII),
     )
 }
 
 WEIGHTS: dict[tuple[str, str], tuple[float, float]] = {
-    ("wiener", "gaussian"): (0.566, 1.13),
-    ("wiener", "motion"): (3.2, 4.53),
-    ("wiener", "levin"): (1.13, 2.26),
-    ("richardson-lucy", "gaussian"): (22.6, 11.3),
-    ("richardson-lucy", "motion"): (16.0, 8.0),
-    ("richardson-lucy", "levin"): (11.3, 5.66),
-    ("tikhonov", "gaussian"): (0.0226, 0.0453),
-    ("tikhonov", "motion"): (0.032, 0.064),
-    ("tikhonov", "levin"): (0.045, 0.09),
-    ("tikhonov", "x4"): (0.032, 0.064),
-    ("tikhonov", "box"): (0.128, 0.362),
-    ("tikhonov", "random"): (0.016, 0.064),
-    ("tv", "gaussian"): (0.002, 0.004),
-    ("tv", "motion"): (0.004, 0.008),
-    ("tv", "levin"): (0.0057, 0.0113),
-    ("tv", "x4"): (0.0028, 0.0057),
-    ("tv-bicubic", "x4"): (0.004, 0.016),
-    ("biharmonic-tv", "box"): (0.016, 0.045),
-    ("biharmonic-tv", "random"): (0.0226, 0.045),
-    ("telea", "box"): (3.0, 3.0),
-    ("telea", "random"): (3.0, 3.0),
-    ("navier-stokes", "box"): (3.0, 3.0),
-    ("navier-stokes", "random"): (3.0, 3.0),
+    ("wiener", "gaussian"): (1.6, 4.53),
+    ("wiener", "motion"): (3.2, 6.4),
+    ("wiener", "levin"): (3.2, 9.05),
+    ("richardson-lucy", "gaussian"): (32, 11.3),
+    ("richardson-lucy", "motion"): (16, 11.3),
+    ("richardson-lucy", "levin"): (5.66, 2.83),
+    ("tikhonov", "gaussian"): (0.032, 0.128),
+    ("tikhonov", "motion"): (0.0453, 0.128),
+    ("tikhonov", "x4"): (0.032, 0.0905),
+    ("tikhonov", "box"): (0.181, 0.362),
+    ("tikhonov", "random"): (0.016, 0.128),
+    ("tikhonov", "levin"): (0.064, 0.181),
+    ("tv", "gaussian"): (0.00283, 0.008),
+    ("tv", "motion"): (0.004, 0.0113),
+    ("tv", "x4"): (0.004, 0.008),
+    ("tv", "levin"): (0.008, 0.016),
+    ("tv-bicubic", "x4"): (0.008, 0.032),
+    ("biharmonic-tv", "box"): (0.032, 0.064),
+    ("biharmonic-tv", "random"): (0.032, 0.0905),
+    ("telea", "box"): (8, 8),
+    ("telea", "random"): (2, 2),
+    ("navier-stokes", "box"): (8, 8),
+    ("navier-stokes", "random"): (2, 3),
 }
 
 

@@ -97,7 +97,7 @@ class StopwatchPrior(Prior):
         def add(gradient: Tensor) -> None:
             self.seconds += sign * _clock(gradient.device)
 
-        tensor.register_hook(add)  # type: ignore[no-untyped-call]
+        tensor.register_hook(add)  # type: ignore[no-untyped-call,unused-ignore]
 
 
 def _operator_actions(

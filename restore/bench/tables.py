@@ -35,8 +35,11 @@ def markdown(report: dict[str, Any]) -> str:
         "+ 100000 x seed, Levin kernel i mod 8, solver seed i + 100000 x seed.",
         "",
         "Classical methods are tuned on set5 to the best PSNR. * marks the best classical figure; "
-        "chi-square is about 1 where the residual looks like the noise.",
+        "chi-square is about 1 where the residual looks like the noise. MiB: the largest peak "
+        "memory of the process.",
     ]
+    if settings["default"] is not None:
+        lines += ["", *_overview(report["tasks"], settings["default"])]
     for name, task in report["tasks"].items():
         lines += ["", f"## {settings['titles'][name]} ({name})", "", *_table(task)]
         lines += _verdict(task, settings["default"])
@@ -106,10 +109,32 @@ def _gains(
     return gains
 
 
+def _overview(tasks: dict[str, Any], default: str) -> list[str]:
+    lines = [
+        f"| task | best classical PSNR | {default} | gain "
+        f"| best classical LPIPS | {default} | gain |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, task in tasks.items():
+        row = [name]
+        for figure, digits in (("psnr", 2), ("lpips", 3)):
+            best = task["best_classical"][figure]
+            means = task["methods"].get(default, {figure: None})
+            other = _number(None if best is None else task["methods"][best][figure], digits)
+            row += [
+                f"{other} ({best})",
+                _number(means[figure], digits),
+                _number(task[f"{figure}_gain"], digits),
+            ]
+        lines.append(f"| {' | '.join(row)} |")
+    return lines
+
+
 def _table(task: dict[str, Any]) -> list[str]:
     groups = list(next(iter(task["methods"].values()))["groups"])
     by_group = [f"PSNR {group}" for group in groups] if len(groups) > 1 else []
-    head = ["method", "PSNR", "SSIM", "LPIPS", "chi-square", "evaluations", "seconds", *by_group]
+    head = ["method", "PSNR", "SSIM", "LPIPS", "chi-square", "evaluations", "seconds", "MiB"]
+    head += by_group
     rows = [head, ["---"] * len(head)]
     for name, means in task["methods"].items():
         rows.append(
@@ -121,6 +146,7 @@ def _table(task: dict[str, Any]) -> list[str]:
                 _number(means["chi_square"], 2),
                 _number(means["evaluations"], 0),
                 _number(means["seconds"], 2),
+                _number(means["peak_memory_bytes"] / 2**20, 0),
                 *(_number(means["groups"][g]["psnr"], 2) for g in groups if by_group),
             ]
         )
@@ -146,7 +172,8 @@ def _speed(speed: dict[str, Any]) -> list[str]:
     ]
     for name, part in speed["parts"].items():
         figures = (1000 * part["seconds"], part["products"], part["evaluations"])
-        lines.append(f"| {name} | {' | '.join(_number(figure, 2) for figure in figures)} |")
+        shown = ("-" if figure is None else f"{figure:.3g}" for figure in figures)
+        lines.append(f"| {name} | {' | '.join(shown)} |")
     if speed["solvers"]:
         lines += ["", "| solver | seconds an image | evaluations | share of the networks |"]
         lines.append("|---|---|---|---|")

@@ -31,7 +31,7 @@ def record(method: str, index: int, psnr: float, lpips: float | None, **other: A
         "chi_square": 1.0,
         "evaluations": 10,
         "seconds": 2.0,
-        "peak_memory_bytes": 1000 + index,
+        "peak_memory_bytes": (1 + index) << 20,
     }
     return Record(**{**values, **other})
 
@@ -56,7 +56,7 @@ def test_means_are_of_all_images_and_of_each_group() -> None:
     assert means["psnr"] == pytest.approx(25)
     assert means["ssim"] == pytest.approx(0.25)
     assert means["lpips"] == pytest.approx(0.6)
-    assert means["peak_memory_bytes"] == 1002
+    assert means["peak_memory_bytes"] == 3 << 20
     assert means["groups"]["a"]["psnr"] == pytest.approx(25)
     assert means["groups"]["b"]["lpips"] == pytest.approx(0.6)
 
@@ -102,16 +102,17 @@ def test_markdown_marks_the_best_and_states_the_margin() -> None:
         },
     }
     text = markdown(report)
+    assert "| box | 25.00 (SHARP) | 27.00 | 2.00 | 0.300 (PLEASANT) | 0.200 | 0.100 |" in text
     assert "## a hole (box)" in text
-    assert "| SHARP | 25.00* | 0.250 | 0.600 | 1.00 | 10 | 2.00 | 25.00 | 25.00 |" in text
+    assert "| SHARP | 25.00* | 0.250 | 0.600 | 1.00 | 10 | 2.00 | 3 | 25.00 | 25.00 |" in text
     assert "| PLEASANT | 24.00 | 0.240 | 0.300* |" in text
     assert "| **dpir** | 27.00 |" in text
     assert "dpir against the best classical method: +2.00 dB PSNR, -0.100 LPIPS" in text
-    assert "| box: forward | 2.00 | 0.50 | - |" in text
+    assert "| box: forward | 2 | 0.5 | - |" in text
     assert "| dpir | 4.00 | 8 | 75 % |" in text
     # A table's rows have as many cells as its head.
     tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
-    assert len(tables) == 4
+    assert len(tables) == 5
     for lines in tables:
         assert len({line.count("|") for line in lines}) == 1
 
