@@ -14,7 +14,6 @@ PACKAGES = (
     "torchvision",
     "diffusers",
     "huggingface-hub",
-    "kornia",
     "lpips",
     "numpy",
     "opencv-python-headless",

@@ -23,7 +23,7 @@ LONG = ("demo", "bench", "doctor")
 
 def blocks(*languages: str) -> list[str]:
     """The fenced blocks of these languages, in order."""
-    text = README.read_text(encoding="utf-8") if README.exists() else ""
+    text = README.read_text(encoding="utf-8")
     return [body for language, body in BLOCK.findall(text) if language in languages]
 
 
@@ -63,6 +63,12 @@ def _draw(path: Path) -> None:
         np.save(path, values[:, :, 0])
     else:
         Image.fromarray(values).save(path)
+
+
+def test_the_files_it_links_to_exist() -> None:
+    links = re.findall(r"\]\(([^)#\s]+)", README.read_text(encoding="utf-8"))
+    local = [link for link in links if "://" not in link]
+    assert [link for link in local if not (ROOT / link).exists()] == []
 
 
 def test_the_python_runs(folder: Path) -> None:
