@@ -13,7 +13,7 @@ Which may be trusted for its uncertainty? On a Gaussian toy whose posterior is k
     resample  0.10    0.82      0.82    too narrow
     ddnm      0.31    0.81      0.64    too narrow, fits the noise
     sdedit    0.96    2.03      7.70    hears the data only at its start
-    dpir      0.20    0         0.26    one picture near the mode, no sample
+    dpir      0.22    0.52      0.58    one picture near the mean, its spread too small
 
 bias: error of the mean in posterior standard deviations; spread: standard deviation of the samples
 over the posterior's (both root mean squares over whitened directions); residual: mean of

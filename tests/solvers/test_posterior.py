@@ -126,7 +126,6 @@ TABLE = {
 }
 QUICK: dict[str, dict[str, Any]] = {
     "daps": {"count": 500, "steps": 30},
-    "dpir": {"count": 1},
     "dps": {"steps": 200},
     "mmps": {"steps": 200, "iterations": 5},
     "psld": {"count": 1000, "steps": 200},
@@ -154,7 +153,7 @@ def test_half_quadratic_splitting_converges_to_the_mode(schedule: Schedule) -> N
     rows = torch.linalg.qr(random(SIZE, SIZE, seed=7))[0][:5]  # of one norm: one speed
     truth = draw(prior, 1, seed=5).view(1, SIZE, 1, 1)
     measurement = simulate(Dense(rows, (SIZE, 1, 1)), Gaussian(0.1), truth, Seeds(3))
-    options = {"steps": 500, "lambda_": 1.0, "start_sigma": 0.5, "end_sigma": 0.02}
+    options = {"steps": 500, "lambda_": 1.0, "zeta": 0, "start_sigma": 0.5, "end_sigma": 0.02}
     x = sample("dpir", prior, measurement, 1, **options)
     assert errors(prior, measurement, x).bias < 0.02
 
