@@ -35,12 +35,17 @@ def test_encode_applies_scale_and_shift_of_the_configuration() -> None:
     x = picture()
     plain = autoencoder.encode(2 * x - 1).latent_dist.mode()
     torch.testing.assert_close(prior.encode(x), (plain - 0.25) * 0.5)
-    torch.testing.assert_close(prior.decode(prior.encode(x)), autoencoder.decode(plain).sample / 2 + 0.5)
+    torch.testing.assert_close(
+        prior.decode(prior.encode(x)), autoencoder.decode(plain).sample / 2 + 0.5
+    )
 
 
 def test_denoise_is_differentiable_and_follows_the_dtype_of_the_state() -> None:
     prior = LatentPrior(
-        networks.autoencoders()["kl"].bfloat16(), networks.unet(4).bfloat16(), Flow(), "flow_prediction"
+        networks.autoencoders()["kl"].bfloat16(),
+        networks.unet(4).bfloat16(),
+        Flow(),
+        "flow_prediction",
     )
     z = torch.randn(1, 4, 8, 8, requires_grad=True)
     x0 = prior.denoise(z, prior.schedule.at(0.3))
