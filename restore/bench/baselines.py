@@ -51,7 +51,7 @@ def _powers(start: float, count: int) -> tuple[float, ...]:
 
 # Where A hides nothing, total variation restores by itself; holes it fills too slowly.
 _SEEN = (*DEBLURRING, *SUPER_RESOLUTION)
-_RADII = (1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 16.0, 24.0)
+_RADII = (1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0)
 _EVERY = (*_SEEN, *INPAINTING)
 BASELINES: dict[str, Baseline] = {
     baseline.name: baseline
@@ -90,9 +90,9 @@ WEIGHTS: dict[tuple[str, str], tuple[float, float]] = {
     ("tv-bicubic", "x4"): (0.008, 0.032),
     ("biharmonic-tv", "box"): (0.032, 0.064),
     ("biharmonic-tv", "random"): (0.032, 0.0905),
-    ("telea", "box"): (8, 8),
+    ("telea", "box"): (24, 24),
     ("telea", "random"): (2, 2),
-    ("navier-stokes", "box"): (8, 8),
+    ("navier-stokes", "box"): (48, 48),
     ("navier-stokes", "random"): (2, 3),
 }
 

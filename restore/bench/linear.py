@@ -72,8 +72,11 @@ def richardson_lucy(measurement: Measurement[LinearOperator], weight: float) -> 
     y = measurement.y.clamp(min=1e-3)
     sensitivity = operator.adjoint(torch.ones_like(y))
     x = observation(measurement, weight).clamp(min=1e-3)
+    # Pixels that hardly reach the measurement, at a border that a kernel leaves, stay.
+    reached = sensitivity > 1e-3
     for _ in range(round(weight)):
-        x = x * operator.adjoint(y / operator(x).clamp(min=1e-3)) / sensitivity
+        ratio = operator.adjoint(y / operator(x).clamp(min=1e-3)) / sensitivity
+        x = x * ratio.where(reached, 1)
     return x
 
 

@@ -100,6 +100,18 @@ def test_richardson_lucy_is_its_formula() -> None:
     np.testing.assert_allclose(solved, expected, rtol=1e-6)
 
 
+def test_richardson_lucy_keeps_pixels_that_no_measurement_reaches() -> None:
+    shift = torch.zeros(5, 5)
+    shift[1, 4] = 1
+    operator, x = Blur(shift, "reflect"), photo(32)
+    unreached = operator.adjoint(torch.ones_like(x)) == 0
+    assert bool(unreached.any())
+    y = operator(x)
+    solved = linear.richardson_lucy(observed(operator, y), 3.0)
+    assert torch.equal(solved[unreached], y.clamp(min=1e-3)[unreached])
+    assert bool(solved.isfinite().all())
+
+
 def test_wiener_undoes_a_mild_symmetric_blur_to_the_border() -> None:
     operator, x = Blur(kernels.gaussian(0.8), "reflect"), photo(32)
     solved = linear.wiener(observed(operator, operator(x)), 1e-9)
