@@ -36,7 +36,7 @@ def dpir(
     steps: int = 20,
     lambda_: float = 0.35,
     zeta: float = 1.0,
-    start_sigma: float = 0.3,
+    start_sigma: float = 0.2,
     end_sigma: float | None = None,
     max_weight: float = 2000.0,
 ) -> Iterator[State]:
@@ -44,7 +44,7 @@ def dpir(
 
     steps >= 1 network evaluations; lambda_ > 0 is the strength of the prior; zeta >= 0 the share of
     fresh noise, 0 for none; start_sigma and end_sigma are noise levels in the picture on [0, 1],
-    by default from 0.3 down to the noise of the measurement, but not below 0.005, where a denoiser
+    by default from 0.2 down to the noise of the measurement, but not below 0.005, where a denoiser
     has little to say. max_weight bounds the trust in the data against that in the picture, which
     an ill-conditioned blur needs. ValueError when a level or steps is not positive.
     """
