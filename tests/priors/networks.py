@@ -72,6 +72,7 @@ def save(folder: Path, kind: str | None, *, prediction: str = "v_prediction") ->
     for name, part in parts.items():
         part.save_pretrained(folder / name)
         index[name] = ["diffusers", type(part).__name__]
-    DDPMScheduler(prediction_type=prediction).save_pretrained(folder / "scheduler")
+    scheduler: Any = DDPMScheduler(prediction_type=prediction)
+    scheduler.save_pretrained(folder / "scheduler")
     (folder / "model_index.json").write_text(json.dumps(index))
     return folder

@@ -54,7 +54,7 @@ def log_marginal(prior: GaussianMixturePrior, x: Tensor, level: Level) -> Tensor
     )
     choice = torch.distributions.Categorical(prior.weights)
     joint = torch.distributions.MixtureSameFamily(choice, each)
-    density: Tensor = joint.log_prob(x)  # type: ignore[no-untyped-call]
+    density: Tensor = joint.log_prob(x)
     return density
 
 
