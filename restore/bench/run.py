@@ -13,7 +13,7 @@ from priors.base import Prior
 from restore.bench import protocol
 from restore.bench.cells import Cells
 from restore.bench.linear import observation
-from restore.bench.methods import DEFAULT_SOLVER, Learned, choose
+from restore.bench.methods import DEFAULT_SOLVER, Learned, Method, choose
 from restore.bench.protocol import BenchError, Picture, Task
 from restore.bench.records import Cache, Record
 from restore.bench.speed import speed
@@ -54,50 +54,84 @@ def main(
     holds. BenchError for arguments that do not fit, MetricError for LPIPS weights that cannot be
     read, priors.PriorError for a prior that cannot be had.
     """
-    if not sigma > 0 or size < 4 or size % 4 or (limit is not None and limit < 1):
-        raise BenchError(
-            f"sigma, size, limit: got {sigma}, {size}, {limit}; pass a sigma > 0 on the [0, 1] "
-            "scale, a size that 4 divides and a limit of at least 1"
-        )
+    _check(sigma, size, limit)
     place = protocol.default_folder() if folder is None else folder
     found = protocol.find_pictures(place, limit)
     chosen = protocol.tasks(tasks, place)
     used = choose(methods, chosen, prior, steps)
     output.mkdir(parents=True, exist_ok=True)
     shown = frozenset(found[i][1] for i in _spread(len(found), SHEET_PICTURES))
-    distance = _distance(lpips_weights, report)
-    cells = Cells(sigma, seed, distance, output, shown, Cache(output / "records.jsonl"))
-    records: list[Record] = []
-    kept: list[Picture] = []
-    for count, (group, index, path) in enumerate(found, start=1):
-        picture = protocol.load_picture(group, index, path, size)
-        kept += [picture] * (index in shown)
-        for task in chosen:
-            scored = cells.score(picture, task, [method for method in used if method.knows(task)])
-            records += scored
-            report(f"{count}/{len(found)} {_line(picture, task, scored)}")
-    learned = [method for method in used if isinstance(method, Learned)]
-    names = [method.name for method in learned]
-    default = DEFAULT_SOLVER if DEFAULT_SOLVER in names else next(iter(names), None)
-    summary: dict[str, Any] = {
-        "settings": {
-            "images": len(found),
-            "groups": list(dict.fromkeys(group for group, _, _ in found)),
-            "size": size,
-            "sigma": sigma,
-            "seed": seed,
-            "default": default,
-            "titles": {task.name: task.title for task in chosen},
-            "methods": {f"{r.task}: {r.method}": dict(r.settings) for r in records},
-        },
-        "tasks": summarise(records, default),
-        "speed": speed(kept[0], chosen, learned, sigma),
-    }
-    (output / "report.json").write_text(json.dumps(summary, indent=1) + "\n")
-    (output / "report.md").write_text(markdown(summary))
-    _write_sheet(summary, cells, kept, chosen)
-    report(f"report.md, report.json and sheet.png are in {output}")
+    distance, cache = _distance(lpips_weights, report), Cache(output / "records.jsonl")
+    cells = Cells(sigma, seed, distance, output, shown, cache)
+    pictures = [protocol.load_picture(*one, size) for one in found]
+    return _measured(cells, pictures, chosen, used, report)
+
+
+def _check(sigma: float, size: int, limit: int | None) -> None:
+    if not sigma > 0 or size < 4 or size % 4 or (limit is not None and limit < 1):
+        raise BenchError(
+            f"sigma, size, limit: got {sigma}, {size}, {limit}; pass a sigma > 0 on the [0, 1] "
+            "scale, a size that 4 divides and a limit of at least 1"
+        )
+
+
+def _measured(
+    cells: Cells,
+    pictures: Sequence[Picture],
+    tasks: Sequence[Task],
+    methods: Sequence[Method],
+    report: Report,
+) -> dict[str, Any]:
+    """Score everything and write the reports."""
+    records = _records(cells, pictures, tasks, methods, report)
+    kept = [picture for picture in pictures if picture.index in cells.shown]
+    learned = [method for method in methods if isinstance(method, Learned)]
+    summary = _summary(cells, pictures, records, tasks, [method.name for method in learned])
+    summary["speed"] = speed(kept[0], tasks, learned, cells.sigma)
+    (cells.output / "report.json").write_text(json.dumps(summary, indent=1) + "\n")
+    (cells.output / "report.md").write_text(markdown(summary))
+    _write_sheet(summary, cells, kept, tasks)
+    report(f"report.md, report.json and sheet.png are in {cells.output}")
     return summary
+
+
+def _records(
+    cells: Cells,
+    pictures: Sequence[Picture],
+    tasks: Sequence[Task],
+    methods: Sequence[Method],
+    report: Report,
+) -> list[Record]:
+    """Score every method that knows a task on every picture, a line each."""
+    records: list[Record] = []
+    for count, picture in enumerate(pictures, start=1):
+        for task in tasks:
+            scored = cells.score(picture, task, [m for m in methods if m.knows(task)])
+            records += scored
+            report(f"{count}/{len(pictures)} {_line(picture, task, scored)}")
+    return records
+
+
+def _summary(
+    cells: Cells,
+    pictures: Sequence[Picture],
+    records: Sequence[Record],
+    tasks: Sequence[Task],
+    names: list[str],
+) -> dict[str, Any]:
+    """Settings and means; the default solver, or else the first learned one, is compared."""
+    default = DEFAULT_SOLVER if DEFAULT_SOLVER in names else next(iter(names), None)
+    settings = {
+        "images": len(pictures),
+        "groups": list(dict.fromkeys(picture.group for picture in pictures)),
+        "size": pictures[0].pixels.shape[-1],
+        "sigma": cells.sigma,
+        "seed": cells.seed,
+        "default": default,
+        "titles": {task.name: task.title for task in tasks},
+        "methods": {f"{r.task}: {r.method}": dict(r.settings) for r in records},
+    }
+    return {"settings": settings, "tasks": summarise(records, default)}
 
 
 def _write_sheet(

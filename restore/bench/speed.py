@@ -31,7 +31,7 @@ def speed(
     prior = learned[0].restorer.prior if learned else None
     device = learned[0].restorer.device if learned else torch.device("cpu")
     pixels = picture.pixels.to(device)
-    matrix = torch.rand(SIDE, SIDE, device=device)
+    matrix = torch.linspace(0, 1, SIDE**2, device=device).view(SIDE, SIDE)
     actions: dict[str, Callable[[], object]] = {_PRODUCT: lambda: matrix @ matrix}
     for task in tasks:
         actions |= _operator_actions(task, picture, device)
