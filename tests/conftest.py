@@ -1,6 +1,7 @@
 """What all tests share: one torch thread, no hub, and the folder of evaluation photos."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
 import torch
 
 torch.set_num_threads(1)  # small tensors are ten times faster on one thread
+
+# Jobs that a shell starts in the background ignore Ctrl-C, and so would the commands under test.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parents[1]
 
