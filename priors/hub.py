@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from priors.base import Prior
-from priors.latent import LatentPrior
+from priors.latent import LatentPrior, cast
 from priors.pixel import PixelPrior
 from priors.schedule import from_config
 
@@ -53,9 +53,9 @@ def load(
     precision = dtype or torch.float32
     try:
         if kind is None:
-            return PixelPrior(network.to(precision), schedule, prediction)
-        autoencoder = _component(folder, index, kind, name)
-        return LatentPrior(autoencoder.to(precision), network.to(precision), schedule, prediction)
+            return PixelPrior(cast(network, precision), schedule, prediction)
+        autoencoder = cast(_component(folder, index, kind, name), precision)
+        return LatentPrior(autoencoder, cast(network, precision), schedule, prediction)
     except (KeyError, RuntimeError, ValueError) as error:
         raise PriorError(f"{name}: its parts do not fit together ({_line(error)})") from error
 

@@ -68,8 +68,8 @@ class LatentPrior(Prior):
 
     def to(self, *target: Any) -> Self:
         """Move both networks, as by torch.nn.Module.to; returns the prior."""
-        self.autoencoder.to(*target)
-        self.network.to(*target)
+        cast(self.autoencoder, *target)
+        cast(self.network, *target)
         return self
 
     def _scale_and_shift(self) -> tuple[float, float]:
@@ -84,6 +84,11 @@ class LatentPrior(Prior):
         flat = torch.full_like(noise, 0.5).to(parameter.device)
         shift = self.encode(flat + 0.05 * noise.to(flat)) - self.encode(flat)
         return float(0.05 / shift.std().clamp_min(1e-6))
+
+
+def cast(module: Any, *target: Any) -> Any:
+    """Module.to as torch has it; diffusers' own warns of modules that these models do not have."""
+    return torch.nn.Module.to(module, *target)
 
 
 def frozen(module: Any) -> Any:

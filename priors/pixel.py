@@ -5,7 +5,7 @@ from typing import Any, Self
 from torch import Tensor
 
 from priors.base import Prior, Shape
-from priors.latent import checked_prediction, frozen, network_denoise, network_multiple
+from priors.latent import cast, checked_prediction, frozen, network_denoise, network_multiple
 from priors.schedule import Level, Schedule
 
 
@@ -45,5 +45,5 @@ class PixelPrior(Prior):
 
     def to(self, *target: Any) -> Self:
         """Move the network, as by torch.nn.Module.to; returns the prior."""
-        self.network.to(*target)
+        cast(self.network, *target)
         return self
