@@ -16,7 +16,7 @@ Folder = Annotated[Path, typer.Argument(help="Folder of photos, searched recursi
 Out = Annotated[
     Path, typer.Option("-o", "--output", help="Directory of the prior; resumed if begun.")
 ]
-Minutes = Annotated[float, typer.Option(help="Wall-clock budget, all sessions together.", min=0)]
+Minutes = Annotated[float, typer.Option(help="Wall-clock budget, all runs together.", min=0)]
 Steps = Annotated[int, typer.Option(help="Stop after so many steps.", min=0)]
 Crop = Annotated[int, typer.Option(help="Side of the training crops in pixels.", min=16)]
 Batch = Annotated[int, typer.Option(help="Crops a step.", min=1)]
