@@ -3,14 +3,14 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from priors.analytic import GaussianMixturePrior, GaussianPrior
-from priors.base import Prior
-from priors.schedule import VE, VP, Flow, Level, Schedule
-
 if TYPE_CHECKING:
+    from priors.analytic import GaussianMixturePrior, GaussianPrior
+    from priors.base import Prior
     from priors.hub import PriorError, describe, load
     from priors.latent import LatentPrior
+    from priors.linear import Linear
     from priors.pixel import PixelPrior
+    from priors.schedule import VE, VP, Flow, Level, Schedule
     from priors.tiled import Tiled
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "GaussianPrior",
     "LatentPrior",
     "Level",
+    "Linear",
     "PixelPrior",
     "Prior",
     "PriorError",
@@ -30,11 +31,20 @@ __all__ = [
     "load",
 ]
 
-# Loaded at first use: these need diffusers, whose import takes seconds.
-_LATE = {
+# Loaded at first use: the command line answers --help without torch, whose import takes a second.
+_HOME = {
+    "VE": "priors.schedule",
+    "VP": "priors.schedule",
+    "Flow": "priors.schedule",
+    "GaussianMixturePrior": "priors.analytic",
+    "GaussianPrior": "priors.analytic",
     "LatentPrior": "priors.latent",
+    "Level": "priors.schedule",
+    "Linear": "priors.linear",
     "PixelPrior": "priors.pixel",
+    "Prior": "priors.base",
     "PriorError": "priors.hub",
+    "Schedule": "priors.schedule",
     "Tiled": "priors.tiled",
     "describe": "priors.hub",
     "load": "priors.hub",
@@ -42,6 +52,6 @@ _LATE = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LATE:
+    if name not in _HOME:
         raise AttributeError(f"module 'priors' has no attribute {name!r}")
-    return getattr(import_module(_LATE[name]), name)
+    return getattr(import_module(_HOME[name]), name)

@@ -153,8 +153,8 @@ def from_config(config: Mapping[str, Any]) -> Schedule:
     make the betas either.
     """
     name = str(config.get("_class_name", ""))
-    if name.startswith("FlowMatch"):
-        return Flow(float(config.get("shift") or 1.0))
+    if name.startswith("FlowMatch") or config.get("use_flow_sigmas"):
+        return Flow(float(config.get("shift") or config.get("flow_shift") or 1.0))
     if name.startswith("EDM"):
         return VE(float(config.get("sigma_min", 0.002)), float(config.get("sigma_max", 80.0)))
     from diffusers import DDPMScheduler  # late: importing diffusers takes seconds

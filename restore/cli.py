@@ -14,8 +14,10 @@ import typer
 
 from restore import spec
 from restore.commands.batch import Manner
+from restore.commands.bench import app as bench_app
 from restore.commands.failure import FAILED, INTERRUPTED, OK, Refusal, understood
 from restore.commands.parameters import declared
+from restore.commands.training import app as train_app
 
 # The base of typer's usage errors, which it took from click before it had its own.
 UsageError: type[Any] = typer.BadParameter.__bases__[0]
@@ -139,25 +141,8 @@ def _demo(
     raise typer.Exit(inform.demo(output, steps, seed, as_json))
 
 
-@app.command("bench", help=spec.Bench.__doc__)
-@declared(spec.Bench)
-def _bench(
-    folder: Annotated[
-        str | None,
-        typer.Argument(
-            help="Of photos, or of the standard sets. Default: what PHOTOMEND_DATA names."
-        ),
-    ] = None,
-    *,
-    given: dict[str, Any],
-    output: Annotated[str, typer.Option("-o", "--output", help="Folder; goes on there.")] = (
-        "out/bench"
-    ),
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-) -> None:
-    from restore.commands import inform
-
-    raise typer.Exit(inform.bench(folder, given, output, as_json))
+app.add_typer(bench_app, name="bench")
+app.add_typer(train_app, name="train")
 
 
 def main(arguments: list[str] | None = None) -> int:

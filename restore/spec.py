@@ -143,8 +143,8 @@ class Bench(Declared):
     )
     methods: Words | None = Field(
         None,
-        description="Classical methods, solvers, module:function, with commas. "
-        "Default: all classical ones and the default solver.",
+        description="Classical methods, solvers, module:function, imdn (a published network for "
+        "x4), with commas. Default: all classical ones and the default solver.",
     )
     sigma: Annotated[Sigma, Field(gt=0)] = Field(
         0.025, description="Standard deviation of the noise, in [0, 1], or as 6.4/255."
@@ -154,6 +154,24 @@ class Bench(Declared):
     steps: int | None = Field(None, ge=1, description="Of the solvers. Default: their own.")
     seed: int = Field(0, ge=0, description="Of the noise.")
     prior: str = Field("embedded", description="As of the other commands.")
+    peers: str | None = Field(
+        None, description="Folder of published networks' weights. Default: peers beside eval."
+    )
+    lpips_weights: str | None = Field(
+        None, description="File of LPIPS weights. Default: downloaded, or left out without network."
+    )
+
+
+class BenchPrior(Declared):
+    """Measure a prior on its own: autoencoder, denoising, samples, cost."""
+
+    prior: str = Field("embedded", description="As of the other commands.")
+    limit: int | None = Field(None, ge=1, description="Photos a set. Default: all.")
+    peers: str | None = Field(
+        None,
+        description="Folder of the weights of BF-CNN and DnCNN, to compare with. "
+        "Default: peers beside eval, or left out.",
+    )
     lpips_weights: str | None = Field(
         None, description="File of LPIPS weights. Default: downloaded, or left out without network."
     )
@@ -166,7 +184,7 @@ TASKS: dict[str, type[Options]] = {
     "restore": Restore,
 }
 
-AnyOptions = TypeVar("AnyOptions", bound=Declared)
+AnyOptions = TypeVar("AnyOptions", bound=BaseModel)
 
 
 def checked(model: type[AnyOptions], given: dict[str, Any]) -> AnyOptions:
@@ -188,6 +206,6 @@ def checked(model: type[AnyOptions], given: dict[str, Any]) -> AnyOptions:
         raise ValueError(f"{name}: got {given[name]!r}, {reason}") from None
 
 
-def description(model: type[Declared], name: str) -> str:
+def description(model: type[BaseModel], name: str) -> str:
     """The help of one option."""
     return model.model_fields[name].description or ""

@@ -1,22 +1,31 @@
-"""What both stages share: warm-up, averaged weights, checkpoints that resume, a log in JSON lines.
+"""What both stages share: steps, averaged weights, checkpoints that resume, a watch on the loss.
 
-Started by torchrun, several processes train apart and average their weights every `exchange` steps
-(local SGD: Stich, ICLR 2019, arXiv:1805.09767): little to send, and no waiting between exchanges.
+A step is made of parts, `accumulate` of them in every process; each part draws its own crops and
+noise from (seed, step, part) and nothing else. So a run that was killed goes on as if nothing had
+happened, and two processes train as one process with two parts does.
 """
 
-import json
+import copy
+import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed
 from torch import Tensor, nn
 
+from priors.training.options import Training
+from priors.training.record import Record
+
 Report = Callable[[str], None]
+TICK = 10
+"""Steps between looks at the clock and at the loss."""
+EXPLODED = 20.0
+"""How many times the lowest mean loss of a tick is a divergence."""
 
 
 class TrainingError(RuntimeError):
@@ -24,162 +33,214 @@ class TrainingError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Budget:
-    """How long to train: `minutes` of wall clock in all, or `steps`, whichever ends first."""
+class Progress:
+    """Where training stands: loss and images a second over the last steps, seconds left."""
 
-    minutes: float
-    steps: int = 10**9
-    warm_up: int = 100
-    decay: float = 0.35
-
-    def progress(self, elapsed: float, step: int) -> float:
-        """Share of the budget that is used, 0 to 1."""
-        return min(1.0, max(elapsed / (60 * self.minutes), step / self.steps))
-
-    def rate(self, elapsed: float, step: int) -> float:
-        """Learning-rate factor: linear warm-up, a plateau, down to zero over the last `decay`."""
-        rise = min(1.0, (step + 1) / self.warm_up)
-        return rise * min(1.0, (1 - self.progress(elapsed, step)) / self.decay)
+    step: int
+    share: float
+    loss: float
+    images_per_second: float
+    seconds_left: float
 
 
-@dataclass
+Watch = Callable[[Progress], None]
+
+
+class Objective(nn.Module):
+    """A network and what it is trained for."""
+
+    network: nn.Module
+
+    def forward(self, step: int, part: int, parts: int) -> tuple[Tensor, int]:
+        """The loss of one of the parts of a step, and how many crops it was made of."""
+        raise NotImplementedError
+
+
 class Trainer:
-    """One network, its optimisers, the average of its weights, and where it stands."""
+    """One objective, its optimisers, the average of its weights, and where it stands."""
 
-    model: nn.Module
-    optimisers: list[torch.optim.Optimizer]
-    budget: Budget
-    folder: Path
-    every: float = 300.0
-    average: float = 0.999
-    exchange: int = 20
-    step: int = 0
-    elapsed: float = 0.0
-    ema: dict[str, Tensor] = field(default_factory=dict)
-    base_rates: list[float] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+    def __init__(
+        self,
+        objective: Objective,
+        optimisers: Callable[[nn.Module], list[torch.optim.Optimizer]],
+        options: Training,
+        folder: Path,
+        accelerator: Any,
+    ) -> None:
+        """Resume from `folder` if it holds a checkpoint; TrainingError if that does not fit."""
+        self.options, self.folder, self.accelerator = options, folder, accelerator
+        folder.mkdir(parents=True, exist_ok=True)
+        self.network = objective.to(accelerator.device).network
+        self.optimisers = optimisers(self.network)
         self.base_rates = [g["lr"] for o in self.optimisers for g in o.param_groups]
-        self.ema = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        self.ema = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+        self.step, self.elapsed, self.lowest = 0, 0.0, float("inf")
         if self.checkpoint.exists():
             self._resume()
+        self.record = Record(folder, self.step) if accelerator.is_main_process else None
+        several = accelerator.num_processes > 1
+        self.objective = accelerator.prepare_model(objective) if several else objective
 
     @property
     def checkpoint(self) -> Path:
+        """The file that a run resumes from."""
         return self.folder / "checkpoint.pt"
 
-    def run(self, loss_of: Callable[[int], Tensor], report: Report) -> Iterator[int]:
-        """Train until the budget is spent, yielding at checkpoints; `loss_of(step)` is pure."""
-        started, saved = time.monotonic() - self.elapsed, time.monotonic()
-        running, count = torch.zeros(()), 0
-        rank, peers = place()
-        while self.budget.progress(self.elapsed, self.step) < 1:
-            loss = self._update(lambda step: loss_of(step * peers + rank))
-            running, count = running + loss, count + 1
-            if peers > 1 and self.step % self.exchange:
-                continue
-            self.elapsed = time.monotonic() - started
-            self._exchange()
-            if rank == 0 and time.monotonic() - saved >= self.every:
-                if not torch.isfinite(running):
-                    raise TrainingError(
-                        f"loss is {running.item()} at step {self.step}; lower the learning "
-                        f"rate and resume from {self.checkpoint}"
-                    )
-                self.log(report, loss=running.item() / count)
-                self.save()
-                running, count, saved = torch.zeros(()), 0, time.monotonic()
-                yield self.step
-        if rank == 0:
-            self.save()
-            yield self.step
+    @property
+    def share(self) -> float:
+        """How much of the budget is used, 0 to 1."""
+        minutes, steps = self.options.minutes, self.options.steps
+        used = [0.0 if minutes is None else self.elapsed / (60 * minutes)]
+        used += [0.0 if steps is None else self.step / steps]
+        return min(1.0, max(used))
 
-    def _update(self, loss_of: Callable[[int], Tensor]) -> Tensor:
-        rate = self.budget.rate(self.elapsed, self.step)
+    def run(self, watch: Watch | None) -> Iterator[int]:
+        """Train until the budget is spent; yields, in every process, at each checkpoint.
+
+        The last checkpoint is written, too, when the loop is left by an exception of the user's.
+        """
+        saved = self.elapsed
+        clock, loss, crops, before = time.monotonic(), torch.zeros(()), 0, self.step
+        try:
+            while self.share < 1:
+                part_loss, part_crops = self._update()
+                loss, crops = loss + part_loss.cpu(), crops + part_crops
+                last = self.options.steps is not None and self.step >= self.options.steps
+                if self.step % TICK and not last:
+                    continue
+                seconds = self._agreed(time.monotonic() - clock)
+                clock, self.elapsed = time.monotonic(), self.elapsed + seconds
+                mean = self._agreed(loss.item() / (self.step - before))
+                self._check(mean)
+                if watch is not None:
+                    watch(self._progress(mean, crops / max(seconds, 1e-9)))
+                loss, crops, before = torch.zeros(()), 0, self.step
+                if self.elapsed - saved >= 60 * self.options.every or self.share >= 1:
+                    self.log(loss=mean)
+                    self.save()
+                    saved = self.elapsed
+                    yield self.step
+                    clock = time.monotonic()
+        except KeyboardInterrupt:
+            self.save()
+            raise
+
+    def _progress(self, loss: float, rate: float) -> Progress:
+        left = self.elapsed * (1 - self.share) / max(self.share, 1e-9)
+        return Progress(self.step, self.share, loss, rate, left)
+
+    def _update(self) -> tuple[Tensor, int]:
+        """One step of every optimiser: mean loss of this process's parts, crops of all."""
         groups = [g for o in self.optimisers for g in o.param_groups]
         for group, base in zip(groups, self.base_rates, strict=True):
-            group["lr"] = base * rate
+            group["lr"] = base * self._rate()
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
-        loss = loss_of(self.step)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        rank, processes = self.accelerator.process_index, self.accelerator.num_processes
+        several = self.options.accumulate
+        total, crops = torch.zeros((), device=self.accelerator.device), 0
+        for k in range(several):
+            wait = self.accelerator.no_sync(self.objective) if k + 1 < several else nullcontext()
+            with wait, self._autocast():
+                loss, seen = self.objective(self.step, rank * several + k, several * processes)
+                self.accelerator.backward(loss / several)
+            total, crops = total + loss.detach() / several, crops + seen * processes
+        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         for optimiser in self.optimisers:
             optimiser.step()
         self.step += 1
         self._average()
-        return loss.detach()
+        return total, crops
+
+    def _autocast(self) -> torch.autocast:
+        half = self.options.precision == "bf16"
+        return torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=half)
+
+    def _rate(self) -> float:
+        """Learning-rate factor: linear warm-up, a plateau, down to zero over the last `decay`."""
+        rise = min(1.0, (self.step + 1) / max(self.options.warm_up, 1))
+        return rise * min(1.0, (1 - self.share) / self.options.decay)
 
     @torch.no_grad()
     def _average(self) -> None:
-        decay = min(self.average, (1 + self.step) / (10 + self.step))
-        for name, value in self.model.state_dict().items():
+        decay = min(self.options.average, (1 + self.step) / (10 + self.step))
+        for name, value in self.network.state_dict().items():
             self.ema[name].lerp_(value, 1 - decay)
 
-    @torch.no_grad()
-    def _exchange(self) -> None:
-        """Average the weights and their running averages over all processes; agree on the time."""
-        if place()[1] == 1:
-            return
-        tensors = [*self.model.parameters(), *self.ema.values(), torch.tensor([self.elapsed])]
-        flat = torch.cat([t.detach().flatten().float() for t in tensors])
-        torch.distributed.all_reduce(flat)
-        flat /= place()[1]
-        for tensor, mean in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
-            tensor.copy_(mean.view_as(tensor))
-        self.elapsed = tensors[-1].item()
+    def _check(self, loss: float) -> None:
+        """TrainingError where the loss is no number, or far above what it was."""
+        diverged = not loss <= EXPLODED * self.lowest
+        if diverged:
+            kept = f"{self.checkpoint} stands" if self.checkpoint.exists() else "nothing was saved"
+            raise TrainingError(
+                f"the loss is {loss:.3g} at step {self.step}: diverged; lower --rate "
+                f"({self.options.rate:g}) and start again; {kept}"
+            )
+        self.lowest = min(self.lowest, loss)
 
-    def averaged(self) -> nn.Module:
-        """A copy of the network with the averaged weights."""
-        import copy
+    def _agreed(self, value: float) -> float:
+        """The main process's value, in every process."""
+        if self.accelerator.num_processes == 1:
+            return value
+        from accelerate.utils import broadcast
 
-        model = copy.deepcopy(self.model)
+        told = torch.tensor(value, device=self.accelerator.device, dtype=torch.float32)
+        return float(broadcast(told))
+
+    def averaged(self) -> Any:
+        """A copy of the network with the averaged weights, in float32, to look at or to write."""
+        model = copy.deepcopy(self.network)
         model.load_state_dict(self.ema)
-        return model.eval()
+        return model.eval().requires_grad_(False)
 
-    def log(self, report: Report, **figures: float) -> None:
-        """One line of JSON in `log.jsonl`, and a sentence to the reporter."""
-        progress = self.budget.progress(self.elapsed, self.step)
-        left = self.elapsed * (1 - progress) / max(progress, 1e-6)
-        line = {"step": self.step, "seconds": round(self.elapsed, 1), **figures}
-        with (self.folder / "log.jsonl").open("a") as log:
-            log.write(json.dumps(line) + "\n")
-        shown = "  ".join(f"{k} {v:.5g}" for k, v in figures.items())
-        report(f"step {self.step}  {shown}  {left / 60:.0f} minutes left")
+    def log(self, **figures: float) -> None:
+        """Write figures of this step; only the main process does."""
+        if self.record is not None:
+            self.record.write(self.step, self.elapsed, figures)
 
     def save(self) -> None:
         """Write the checkpoint beside itself and swap it in: a kill leaves the last good one."""
+        if not self.accelerator.is_main_process:
+            return
         state = {
-            "model": self.model.state_dict(),
+            "model": self.network.state_dict(),
             "ema": self.ema,
             "optimisers": [o.state_dict() for o in self.optimisers],
             "step": self.step,
             "elapsed": self.elapsed,
+            "lowest": self.lowest,
         }
         partial = self.checkpoint.with_suffix(".partial")
         try:
-            torch.save(state, partial)
-            os.replace(partial, self.checkpoint)
-        except OSError as error:
+            with partial.open("wb") as file:
+                torch.save(state, file)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(self.checkpoint)
+        except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into the latter
             partial.unlink(missing_ok=True)
             raise TrainingError(
                 f"{self.checkpoint}: cannot write ({error}); the last checkpoint stands"
             ) from error
 
     def _resume(self) -> None:
-        state: dict[str, Any] = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
-        self.model.load_state_dict(state["model"])
+        try:
+            state: dict[str, Any] = torch.load(
+                self.checkpoint, map_location=self.accelerator.device, weights_only=True
+            )
+            self.network.load_state_dict(state["model"])
+            for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+                optimiser.load_state_dict(saved)
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise TrainingError(
+                f"{self.checkpoint}: does not fit these options ({str(error).splitlines()[0]}); "
+                "give the options of its run, or another output directory"
+            ) from error
         self.ema = state["ema"]
-        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(saved)
-        self.step, self.elapsed = state["step"], state["elapsed"]
+        self.step, self.elapsed, self.lowest = state["step"], state["elapsed"], state["lowest"]
 
 
-def place() -> tuple[int, int]:
-    """This process's number and how many there are: (0, 1) unless torchrun started several."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        return 0, 1
-    if not torch.distributed.is_initialized():
-        torch.distributed.init_process_group("gloo")
-    return torch.distributed.get_rank(), torch.distributed.get_world_size()
+def generator(*numbers: int) -> torch.Generator:
+    """A generator on the CPU that depends on the numbers and nothing else."""
+    digest = hashlib.sha256(repr(numbers).encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))

@@ -1,156 +1,230 @@
-"""The two stages end to end: photos in, a diffusers directory out."""
+"""The two stages end to end: photos in, a diffusers directory with a model card out."""
 
-import json
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from priors.training import autoencoder, diffusion
-from priors.training.loop import Budget, Report, Trainer
+from priors.training import autoencoder, card, diffusion, validation
+from priors.training.latents import Latents
+from priors.training.loop import Objective, Report, Trainer, TrainingError, Watch, generator
 from priors.training.optimisers import optimisers
-from priors.training.photos import Photos, load
+from priors.training.options import AutoencoderTraining, DiffusionTraining, Training, settings
+from priors.training.photos import Photos, TrainingDataError, load
+from priors.training.pipeline import load_autoencoder, save_pipeline
+from priors.training.record import write_run
+from priors.training.validation import Metric
 
-RATIOS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
+MINIMUM = 128
+"""Photos whose shorter side has fewer pixels are skipped."""
 
 
-@dataclass(frozen=True)
-class Data:
-    """Where the photos are, how they are weighted, and the side of the square crops in pixels."""
+@dataclass(frozen=True, eq=False)
+class Surroundings:
+    """Who is told what: lines, progress; metrics of the validation; LPIPS, if it can be had.
 
-    folder: Path
-    crop: int = 64
-    batch: int = 64
-    group_weights: dict[str, float] | None = None
+    Metrics and distance compare pictures (B, 3, H, W) in [0, 1] and give (B,).
+    """
 
-    def load(self, *, held_out: bool, report: Report) -> Photos:
-        photos = load(self.folder, held_out=held_out, minimum=128, group_weights=self.group_weights)
-        report(f"{len(photos.images)} {'held-out' if held_out else 'training'} pictures")
-        for line in photos.skipped:
-            report(f"skipped {line}")
-        return photos
+    report: Report
+    watch: Watch | None = None
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    distance: Metric | None = None
 
 
 def train_autoencoder(
-    data: Data, out: Path, budget: Budget, *, channels: int, rate: float, report: Report
+    photos: Path,
+    out: Path,
+    options: AutoencoderTraining,
+    *,
+    report: Report,
+    watch: Watch | None = None,
+    metrics: Mapping[str, Metric] | None = None,
+    distance: Metric | None = None,
 ) -> None:
-    """Stage 1: PCA encoder, learned decoder; writes `vqvae/`."""
-    photos = data.load(held_out=False, report=report)
-    target = out / "vqvae"
-    if (target / "config.json").exists():
-        model = load_autoencoder(out)
-    else:
-        basis = autoencoder.patch_basis(photos.crops(4000, 64, 0))
-        model = autoencoder.pca_autoencoder(basis, channels)
-        with torch.no_grad():
-            spread = model.encode(photos.crops(1000, 64, 1)).latent.std().item()
-        model.register_to_config(scaling_factor=round(1 / spread, 5))
-        model.save_pretrained(target)
-    trainer = Trainer(
-        model.decoder, optimisers(model.decoder, rate, muon=False), budget, out / "stage1", 120.0
-    )
-    held_out = data.load(held_out=True, report=report).crops(32, 128, 2)
+    """Stage 1; writes `vqvae/` and, in `training/autoencoder/`, checkpoint, log and sheet.
 
-    def loss(step: int) -> Tensor:
-        picture = photos.crops(data.batch, data.crop, step + 10)
-        return reconstruction_loss(model, picture, step)
+    Goes on where a run in `out` stopped. TrainingDataError, TrainingError.
+    """
+    around = Surroundings(report, watch, metrics or {}, distance)
+    if options.lpips and distance is None:
+        raise TrainingError("lpips: the loss needs LPIPS weights; name a file of them")
+    folder = out / "training" / "autoencoder"
+    with _prepared(photos, out, options, folder, around) as run:
+        pictures = run.photos.crops(2000, 64, generator(0, 0)).cpu()
+        model = autoencoder.build(options, pictures, generator(options.seed, 2))
+        shown = run.held_out.crops(32, MINIMUM, generator(0, 1))
+        objective = Reconstruction(model, run.photos, options, distance)
 
-    for _ in trainer.run(loss, report):
-        model.decoder = trainer.averaged()
-        trainer.log(report, psnr=reconstruction_psnr(model, held_out))
-        model.save_pretrained(target)
-        model.decoder = trainer.model
+        def made(network: nn.Module) -> list[torch.optim.Optimizer]:
+            return optimisers(network, options.rate, muon=False)
 
-
-def reconstruction_loss(model: Any, picture: Tensor, seed: int) -> Tensor:
-    """L1 + 0.5 L1 of gradients at two scales + isometry, on pictures (B, 3, H, W) in [-1, 1]."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        latent = model.encode(picture).latent
-    shift = 0.1 * torch.randn(latent.shape, generator=generator)[: max(1, len(latent) // 4)]
-    with torch.autocast("cpu", torch.bfloat16):
-        decoded = model.decode(latent).sample
-        shifted = model.decode(latent[: len(shift)] + shift).sample
-    decoded, shifted = decoded.float(), shifted.float()
-    error = decoded - picture
-    loss = error.abs().mean()
-    for scale in (1, 2):
-        small = nn.functional.avg_pool2d(error, scale)
-        loss = loss + 0.25 * (small.diff(dim=2).abs().mean() + small.diff(dim=3).abs().mean())
-    gain = (shifted - decoded[: len(shift)]).flatten(1).norm(dim=1) / shift.flatten(1).norm(dim=1)
-    total: Tensor = loss + 0.05 * (gain - 1).square().mean()
-    return total
+        trainer = Trainer(objective, made, options, folder, run.accelerator)
+        for _ in trainer.run(around.watch):
+            if trainer.record is None:
+                continue
+            averaged = trainer.averaged()
+            figures = validation.reconstruction(averaged, shown, around.metrics, folder)
+            trainer.log(**figures)
+            _tell(report, trainer.step, figures)
+            averaged.half().save_pretrained(out / "vqvae")
+            _finish_report(run, trainer, options, figures)
 
 
-@torch.no_grad()
-def reconstruction_psnr(model: Any, pictures: Tensor) -> float:
-    """Mean PSNR in dB of decode(encode(.)) over pictures in [-1, 1]."""
-    error = (model.decode(model.encode(pictures).latent).sample.clamp(-1, 1) - pictures) / 2
-    return float(-10 * error.square().mean((1, 2, 3)).log10().mean())
+class Reconstruction(Objective):
+    """The loss of stage 1 on crops of photos."""
+
+    def __init__(
+        self, network: Any, photos: Photos, options: AutoencoderTraining, distance: Metric | None
+    ) -> None:
+        super().__init__()
+        self.network, self._photos, self._options = network, photos, options
+        self._distance = distance
+
+    def forward(self, step: int, part: int, parts: int) -> tuple[Tensor, int]:
+        """As Objective.forward."""
+        options, own = self._options, generator(self._options.seed, step, part)
+        batch = max(1, round(options.batch / parts))
+        pictures = self._photos.crops(batch, options.crop, own)
+        return autoencoder.loss(self.network, pictures, options, own, self._distance), batch
 
 
 def train_diffusion(
-    data: Data,
+    photos: Path,
     out: Path,
-    budget: Budget,
+    options: DiffusionTraining,
     *,
-    width: tuple[int, ...],
-    rate: float,
-    compiled: bool,
     report: Report,
+    watch: Watch | None = None,
+    metrics: Mapping[str, Metric] | None = None,
 ) -> None:
-    """Stage 2 on the autoencoder in `out`; writes `unet/`, `scheduler/`, `model_index.json`."""
-    model_dc = load_autoencoder(out)
-    scaling = float(model_dc.config.scaling_factor)
-    photos = data.load(held_out=False, report=report)
-    with torch.random.fork_rng():  # modules draw their first weights from the global generator
-        torch.random.manual_seed(0)
-        model = diffusion.network(model_dc.config.latent_channels, width)
-    report(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters")
-    trainer = Trainer(model, optimisers(model, rate), budget, out / "stage2")
-    forward: Any = torch.compile(model) if compiled else model
-    levels = diffusion.NoiseLevels()
+    """Stage 2 on the autoencoder in `out`; writes `unet/`, `scheduler/`, `model_index.json`.
 
-    @torch.no_grad()
-    def encode(pictures: Tensor) -> Tensor:
-        latent: Tensor = model_dc.encode(pictures).latent
-        return latent * scaling
-
-    held_out = encode(data.load(held_out=True, report=report).crops(64, 128, 3))
-
-    def loss(step: int) -> Tensor:
-        latents = encode(photos.crops(data.batch, data.crop, step + 10))
-        return diffusion.loss(forward, latents, levels, step)
-
-    for _ in trainer.run(loss, report):
-        averaged = trainer.averaged()
-        trainer.log(report, **diffusion.denoising_error(averaged, held_out, levels, RATIOS))
-        save_pipeline(averaged, out)
-
-
-def save_pipeline(unet: Any, out: Path) -> None:
-    """Write the network in fp16 and what diffusers' LDMPipeline needs beside the autoencoder."""
-    import diffusers
-
-    half = unet.half()
-    half.save_pretrained(out / "unet")
-    diffusion.scheduler().save_pretrained(out / "scheduler")
-    index = {
-        "_class_name": "LDMPipeline",
-        "_diffusers_version": diffusers.__version__,
-        "scheduler": ["diffusers", "DDIMScheduler"],
-        "unet": ["diffusers", "UNet2DModel"],
-        "vqvae": ["diffusers", "AutoencoderDC"],
-    }
-    (out / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
+    Goes on where a run in `out` stopped. TrainingDataError, TrainingError.
+    """
+    around = Surroundings(report, watch, metrics or {})
+    encoder = load_autoencoder(out)
+    folder = out / "training" / "diffusion"
+    with _prepared(photos, out, options, folder, around) as run:
+        device = run.accelerator.device
+        latents = Latents(encoder.to(device), run.photos)
+        draw = latents.cached(folder, report) if options.cached else latents.online()
+        factor, channels = latents.factor, latents.channels
+        model = _network(channels, options, report)
+        objective = diffusion.Denoising(model, draw, options, factor)
+        trainer = Trainer(
+            objective, lambda net: optimisers(net, options.rate), options, folder, run.accelerator
+        )
+        shown = validation.Denoising(encoder, run.held_out, options, folder)
+        for _ in trainer.run(around.watch):
+            if trainer.record is None:
+                continue
+            averaged = trainer.averaged()
+            figures = shown.figures(averaged, last=trainer.share >= 1)
+            trainer.log(**figures)
+            _tell(report, trainer.step, figures)
+            save_pipeline(averaged, encoder, options.target, out)
+            _finish_report(run, trainer, options, figures)
 
 
-def load_autoencoder(out: Path) -> Any:
-    """The autoencoder of a training directory, ready to train: encoder frozen."""
-    from diffusers.models.autoencoders.autoencoder_dc import AutoencoderDC
+def _network(channels: int, options: DiffusionTraining, report: Report) -> Any:
+    with torch.random.fork_rng(devices=[]):  # modules draw their first weights from the global one
+        torch.random.manual_seed(options.seed)
+        model = diffusion.network(channels, options)
+    report(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} million parameters")
+    if options.init is not None:
+        from priors.hub import PriorError, load
 
-    model = AutoencoderDC.from_pretrained(out / "vqvae", torch_dtype=torch.float32)
-    model.encoder.requires_grad_(False)
+        try:
+            known = load(options.init)
+        except PriorError as error:
+            raise TrainingDataError(f"init: {error}") from error
+        source: Any = known
+        share = diffusion.warm_start(model, source.network.state_dict())
+        report(f"started from {options.init}: {100 * share:.0f} % of the weights")
     return model
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    photos: Photos
+    held_out: Photos
+    accelerator: Any
+    out: Path
+    folder: Path
+
+
+@contextmanager
+def _prepared(
+    photos: Path, out: Path, options: Training, folder: Path, around: Surroundings
+) -> Iterator[_Run]:
+    """Photos on the device, the process's place among others; a full disk is a TrainingError."""
+    if options.minutes is None and options.steps is None:
+        raise TrainingError("no budget: give minutes, steps or both")
+    torch.set_num_threads(options.threads)
+    accelerator = _accelerator()
+    sources = None if options.sources is None else Path(options.sources)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        loaded = load(photos, held_out=False, minimum=MINIMUM, sources=sources)
+        held_out = load(photos, held_out=True, minimum=MINIMUM, sources=sources)
+        if accelerator.is_main_process:
+            _announce(loaded, held_out, options, around.report, folder)
+        yield _Run(loaded.to(accelerator.device), held_out, accelerator, out, folder)
+    except OSError as error:
+        raise TrainingError(f"{out}: cannot write ({error}); the last checkpoint stands") from error
+    finally:
+        accelerator.end_training()
+
+
+def _accelerator() -> Any:
+    try:
+        from accelerate import Accelerator
+    except ImportError as error:
+        raise TrainingError(
+            f"{error}; training needs accelerate: pip install 'photomend[train]'"
+        ) from error
+    return Accelerator()
+
+
+def _announce(
+    photos: Photos, held_out: Photos, options: Training, report: Report, folder: Path
+) -> None:
+    skipped = [*photos.skipped, *held_out.skipped]
+    for line in skipped:
+        report(f"skipped {line}")
+    counts = [sum(source.files for source in p.sources) for p in (photos, held_out)]
+    report(f"{counts[0]} photos to train on, {counts[1]} held out, {len(skipped)} skipped")
+    write_run(
+        folder,
+        options=settings(options),
+        sources=[asdict(source) for source in photos.sources],
+        held_out=counts[1],
+        skipped=skipped,
+    )
+
+
+def _finish_report(
+    run: _Run, trainer: Trainer, options: Training, figures: dict[str, float]
+) -> None:
+    device = run.accelerator.device
+    named = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+    write_run(
+        run.folder,
+        step=trainer.step,
+        minutes=round(trainer.elapsed / 60, 1),
+        processes=run.accelerator.num_processes,
+        device=named,
+        crops=trainer.step * options.batch,
+        parameters=sum(p.numel() for p in trainer.network.parameters()),
+        figures=figures,
+    )
+    card.write(run.out)
+
+
+def _tell(report: Report, step: int, figures: Mapping[str, float]) -> None:
+    report(f"step {step}: " + "  ".join(f"{k} {v:.4g}" for k, v in figures.items()))

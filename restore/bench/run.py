@@ -14,6 +14,7 @@ from restore.bench import protocol
 from restore.bench.cells import Cells
 from restore.bench.linear import observation
 from restore.bench.methods import DEFAULT_SOLVER, Learned, Method, choose
+from restore.bench.peers import peers_folder
 from restore.bench.protocol import BenchError, Picture, Task
 from restore.bench.records import Cache, Record
 from restore.bench.speed import speed
@@ -39,29 +40,30 @@ def main(
     output: Path = Path("out/bench"),
     report: Report,
     prior: str | Prior = "embedded",
+    peers: Path | None = None,
     size: int = protocol.SIZE,
 ) -> dict[str, Any]:
     """Measure, restore and score the photos of a folder by the papers' protocol.
 
     folder: of photos, or one with the standard sets; by default what PHOTOMEND_DATA names. tasks:
-    gaussian, motion, levin, x4, box, random. methods: classical ones, solvers, module:function. By
-    default all tasks, all classical methods and the default solver. sigma > 0: of the noise, on
-    [0, 1]. limit: photos a set. steps: of the solvers. lpips_weights: a file; without one LPIPS is
-    left out where it cannot be downloaded. size: side of the pictures, a multiple of 4.
+    gaussian, motion, levin, x4, box, random. methods: classical ones, solvers, module:function,
+    imdn (its weights in the folder peers, by default beside `eval`). By default all tasks, all
+    classical methods and the default solver. sigma > 0: of the noise, on [0, 1]. limit: photos a
+    set. steps: of the solvers. lpips_weights: a file; without one LPIPS is left out where it cannot
+    be downloaded. size: side of the pictures, a multiple of 4.
 
-    Writes records.jsonl (from which it goes on when called again), report.json, report.md and
-    sheet.png into output, tells report a line a picture and task, and gives what report.json
-    holds. BenchError for arguments that do not fit, MetricError for LPIPS weights that cannot be
-    read, priors.PriorError for a prior that cannot be had.
+    Writes records.jsonl (from which it goes on), report.json, report.md and sheet.png into output,
+    tells report a line a picture and task, and gives what report.json holds. BenchError for
+    arguments that do not fit, MetricError for LPIPS weights that cannot be read, priors.PriorError.
     """
     _check(sigma, size, limit)
     place = protocol.default_folder() if folder is None else folder
     found = protocol.find_pictures(place, limit)
     chosen = protocol.tasks(tasks, place)
-    used = choose(methods, chosen, prior, steps)
+    used = choose(methods, chosen, prior, steps, peers_folder(peers, place))
     output.mkdir(parents=True, exist_ok=True)
-    shown = frozenset(found[i][1] for i in _spread(len(found), SHEET_PICTURES))
-    distance, cache = _distance(lpips_weights, report), Cache(output / "records.jsonl")
+    shown = frozenset(found[i][1] for i in evenly(len(found), SHEET_PICTURES))
+    distance, cache = lpips_distance(lpips_weights, report), Cache(output / "records.jsonl")
     cells = Cells(sigma, seed, distance, output, shown, cache)
     pictures = [protocol.load_picture(*one, size) for one in found]
     return _measured(cells, pictures, chosen, used, report)
@@ -154,7 +156,9 @@ def _write_sheet(
         write(read(sheet(rows, columns)), cells.output / "sheet.png", overwrite=True)
 
 
-def _distance(weights: Path | None, report: Report) -> Callable[[Tensor, Tensor], Tensor] | None:
+def lpips_distance(
+    weights: Path | None, report: Report
+) -> Callable[[Tensor, Tensor], Tensor] | None:
     """Give LPIPS, tried once; None, and a line, where its published weights are out of reach."""
     blank = torch.zeros(1, 3, 64, 64)
     try:
@@ -167,7 +171,7 @@ def _distance(weights: Path | None, report: Report) -> Callable[[Tensor, Tensor]
     return partial(lpips, weights=weights)
 
 
-def _spread(count: int, wanted: int) -> list[int]:
+def evenly(count: int, wanted: int) -> list[int]:
     """Give up to `wanted` places, evenly over range(count)."""
     wanted = min(count, wanted)
     return [count * i // wanted for i in range(wanted)]

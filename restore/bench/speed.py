@@ -31,15 +31,35 @@ def speed(
     prior = learned[0].restorer.prior if learned else None
     device = learned[0].restorer.device if learned else torch.device("cpu")
     pixels = picture.pixels.to(device)
-    matrix = torch.linspace(0, 1, SIDE**2, device=device).view(SIDE, SIDE)
-    actions: dict[str, Callable[[], object]] = {_PRODUCT: lambda: matrix @ matrix}
+    actions = _matrix_product(device)
     for task in tasks:
         actions |= _operator_actions(task, picture, device)
     if prior is not None:
         actions |= _prior_actions(prior, pixels)
+    return {
+        "threads": torch.get_num_threads(),
+        "device": str(device),
+        "parts": _parts(actions, device),
+        "solvers": {one.name: _share(one, tasks[0], picture, sigma) for one in learned},
+    }
+
+
+def cost(prior: Prior, pixels: Tensor) -> dict[str, dict[str, float | None]]:
+    """The `parts` of the prior alone, on a picture (1, 3, H, W) of its device."""
+    device = pixels.device
+    return _parts(_matrix_product(device) | _prior_actions(prior, pixels), device)
+
+
+PRODUCT = f"product of {SIDE} x {SIDE} matrices"
+EVALUATION, ENCODER, DECODER = "network evaluation", "encoder", "decoder"
+
+
+def _parts(
+    actions: dict[str, Callable[[], object]], device: torch.device
+) -> dict[str, dict[str, float | None]]:
     seconds = _medians(actions, device)
-    product, network = seconds[_PRODUCT], seconds.get(_EVALUATION)
-    parts = {
+    product, network = seconds[PRODUCT], seconds.get(EVALUATION)
+    return {
         name: {
             "seconds": each,
             "products": each / product,
@@ -47,16 +67,11 @@ def speed(
         }
         for name, each in seconds.items()
     }
-    return {
-        "threads": torch.get_num_threads(),
-        "device": str(device),
-        "parts": parts,
-        "solvers": {one.name: _share(one, tasks[0], picture, sigma) for one in learned},
-    }
 
 
-_PRODUCT = f"product of {SIDE} x {SIDE} matrices"
-_EVALUATION = "network evaluation"
+def _matrix_product(device: torch.device) -> dict[str, Callable[[], object]]:
+    matrix = torch.linspace(0, 1, SIDE**2, device=device).view(SIDE, SIDE)
+    return {PRODUCT: lambda: matrix @ matrix}
 
 
 class StopwatchPrior(Prior):
@@ -122,10 +137,10 @@ def _prior_actions(prior: Prior, pixels: Tensor) -> dict[str, Callable[[], objec
             return torch.autograd.grad(prior.denoise(x, level).square().sum(), x)[0]
 
     return {
-        _EVALUATION: lambda: prior.denoise(state, level),
-        f"{_EVALUATION} with gradient": with_gradient,
-        "encoder": lambda: prior.encode(pixels),
-        "decoder": lambda: prior.decode(state),
+        EVALUATION: lambda: prior.denoise(state, level),
+        f"{EVALUATION} with gradient": with_gradient,
+        ENCODER: lambda: prior.encode(pixels),
+        DECODER: lambda: prior.decode(state),
     }
 
 

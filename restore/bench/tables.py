@@ -14,8 +14,8 @@ def summarise(records: Sequence[Record], default: str | None) -> dict[str, Any]:
 
     A gain is positive where the default method is better than the best classical one: psnr_gain
     in dB, lpips_gain in LPIPS (so much lower). The observation itself counts as classical, since
-    a restoration that looks worse than its input is none. Methods are compared over the images
-    that all of them have restored.
+    a restoration that looks worse than its input is none; a published network does not. Methods
+    are compared over the images that all of them have restored.
     """
     names = dict.fromkeys(record.task for record in records)
     return {name: _task([r for r in records if r.task == name], default) for name in names}
@@ -34,9 +34,9 @@ def markdown(report: dict[str, Any]) -> str:
         "Image i of the set: motion kernel seed 1000 + i, mask seed 2000 + i, noise seed 3000 + i "
         "+ 100000 x seed, Levin kernel i mod 8, solver seed i + 100000 x seed.",
         "",
-        "Classical methods are tuned on set5 to the best PSNR. * marks the best classical figure; "
-        "chi-square is about 1 where the residual looks like the noise. MiB: the largest peak "
-        "memory of the process.",
+        "Classical methods are tuned on set5 to the best PSNR; methods in bold are networks. "
+        "* marks the best classical figure; chi-square is about 1 where the residual looks like "
+        "the noise. MiB: the largest peak memory of the process.",
     ]
     if settings["default"] is not None:
         lines += ["", *_overview(report["tasks"], settings["default"])]

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -69,12 +69,31 @@ def bench(folder: str | None, given: dict[str, Any], output: str, as_json: bool)
     options = dict(checked(spec.Bench, given))
     from restore.bench import main
 
-    weights = options.pop("lpips_weights")
+    return _benched(main, folder, options, output, as_json)
+
+
+def bench_prior(folder: str | None, given: dict[str, Any], output: str, as_json: bool) -> int:
+    """Measure a prior on its own; the exit code."""
+    options = dict(checked(spec.BenchPrior, given))
+    from restore.bench.prior import main
+
+    return _benched(main, folder, options, output, as_json)
+
+
+def _benched(
+    main: Callable[..., dict[str, Any]],
+    folder: str | None,
+    options: dict[str, Any],
+    output: str,
+    as_json: bool,
+) -> int:
+    """Run one of the benchmarks and print its report.md or report.json."""
+    places = {name: options.pop(name) for name in ("lpips_weights", "peers")}
     summary = main(
         None if folder is None else Path(folder),
         output=Path(output),
-        lpips_weights=None if weights is None else Path(weights),
         report=_complain,
+        **{name: None if place is None else Path(place) for name, place in places.items()},
         **options,
     )
     if as_json:

@@ -1,10 +1,11 @@
 """From the declarations of `restore.spec` to the parameters that typer reads off a function."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import typer
+from pydantic import BaseModel
 
 from restore import spec
 from restore.commands.failure import Refusal
@@ -13,7 +14,7 @@ from restore.spec import AnyOptions
 SHORT = {"kernel": "-k", "mask": "-m", "factor": "-f", "noise": "-n"}
 
 
-def declared(model: type[spec.Declared]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def declared(model: type[BaseModel]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Replace the parameter `given` of a command by the options of a model.
 
     The command gets what was typed as a dictionary, unchecked: `spec.checked` converts it once,
@@ -27,8 +28,9 @@ def declared(model: type[spec.Declared]) -> Callable[[Callable[..., None]], Call
             for name, parameter in own.items()
             if name != "given"
         ]
-        # what is particular to the task comes first
-        names = sorted(model.model_fields, key=lambda name: name in spec.Options.model_fields)
+        # what is particular to the task or stage comes first
+        common = getattr(model.__mro__[1], "model_fields", {})
+        names = sorted(model.model_fields, key=lambda name: name in common)
         drawn = [_parameter(model, name) for name in names]
 
         def called(**values: Any) -> None:
@@ -52,7 +54,7 @@ def checked(model: type[AnyOptions], given: dict[str, Any]) -> AnyOptions:
         raise Refusal(f"--{error}") from error
 
 
-def _parameter(model: type[spec.Declared], name: str) -> inspect.Parameter:
+def _parameter(model: type[BaseModel], name: str) -> inspect.Parameter:
     field = model.model_fields[name]
     flag = "--" + name.replace("_", "-")
     switch = field.annotation is bool
@@ -60,7 +62,7 @@ def _parameter(model: type[spec.Declared], name: str) -> inspect.Parameter:
         flag += f"/--no-{name}"
     told = field.description or ""
     if not switch and not field.is_required() and field.default is not None:
-        told += f" Default: {field.default}."
+        told += f" Default: {_written(field.default)}."
     of_task = issubclass(model, spec.Options) and name not in spec.Options.model_fields
     declaration = typer.Option(
         *([SHORT[name]] if name in SHORT else []),
@@ -79,7 +81,14 @@ def _parameter(model: type[spec.Declared], name: str) -> inspect.Parameter:
     )
 
 
-def _metavar(model: type[spec.Declared], name: str) -> str:
+def _written(value: Any) -> str:
+    """A default as one would type it."""
+    if isinstance(value, Mapping):
+        return ",".join(f"{name}={each:g}" for name, each in value.items())
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _metavar(model: type[BaseModel], name: str) -> str:
     """What an option wants, in a word; of several kinds the first."""
     schema = model.model_json_schema()["properties"][name]
     kind = schema.get("anyOf", [schema])[0].get("type")

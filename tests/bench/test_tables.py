@@ -68,6 +68,15 @@ def test_best_classical_is_chosen_apart_for_psnr_and_lpips() -> None:
     assert task["lpips_gain"] == pytest.approx(0.3 - 0.2)
 
 
+def test_a_published_network_is_not_classical() -> None:
+    """Better than every classical method, and yet gains are against those."""
+    rows = [*RECORDS, *(record("imdn", i, 40, 0.01) for i in range(3))]
+    task = summarise(rows, "dpir")["box"]
+    assert task["best_classical"] == {"psnr": "SHARP", "lpips": "PLEASANT"}
+    assert task["psnr_gain"] == pytest.approx(27 - 25)
+    assert task["methods"]["imdn"]["psnr"] == pytest.approx(40)
+
+
 def test_methods_are_compared_over_the_images_that_all_have() -> None:
     task = summarise([r for r in RECORDS if (r.method, r.index) != ("dpir", 2)], "dpir")["box"]
     assert task["images"] == 2

@@ -106,3 +106,51 @@ def test_bench_prints_its_table(photomend: Command, folder: Path) -> None:
     assert "| " in outcome.out
     report = json.loads((folder / "out" / "bench" / "report.json").read_text())
     assert report["settings"]["sigma"] == 0.025
+
+
+def test_bench_prior_passes_its_options_on(
+    photomend: Command, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    asked: list[Any] = []
+
+    def run(place: Path | None, **options: Any) -> dict[str, Any]:
+        options.pop("report")("a line")
+        asked.append((place, options))
+        options["output"].mkdir(exist_ok=True)
+        (options["output"] / "report.md").write_text("# Prior")
+        return {"all": {}}
+
+    monkeypatch.setattr("restore.bench.prior.main", run)
+    words = ("--limit", 3, "--peers", "nets", "--lpips-weights", "l.pth", "--prior", "mine")
+    outcome = photomend("bench", "prior", "photos", *words, "-o", "here")
+    assert (outcome.code, outcome.out, outcome.err) == (0, "# Prior\n", "a line\n")
+    given = {"prior": "mine", "limit": 3, "peers": Path("nets"), "lpips_weights": Path("l.pth")}
+    assert asked.pop() == (Path("photos"), {**given, "output": Path("here")})
+    assert photomend("bench", "prior", "--json", "-o", "there").out == '{"all": {}}\n'
+    (place, options) = asked.pop()
+    assert (place, options["peers"], options["prior"]) == (None, None, "embedded")
+
+
+def test_bench_without_a_subcommand_is_the_restoration(
+    photomend: Command, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    asked: list[Any] = []
+
+    def run(place: Path | None, **options: Any) -> dict[str, Any]:
+        asked.append((place, options["tasks"]))
+        return {}
+
+    monkeypatch.setattr("restore.bench.main", run)
+    for words in ((), ("--tasks", "x4"), ("photos",), ("restoration", "photos"), ("./prior",)):
+        assert photomend("bench", *words, "--json").code == 0
+    prior = Path("prior")
+    photos = Path("photos")
+    assert asked == [(None, None), (None, ["x4"]), (photos, None), (photos, None), (prior, None)]
+
+
+def test_the_help_of_bench_names_subcommands_and_the_defaults_options(photomend: Command) -> None:
+    text = photomend("bench", "--help").out
+    for word in ("restoration", "prior", "--tasks", "--peers", "bench [OPTIONS] [folder]"):
+        assert word in text
+    assert photomend("bench", "-h").out == text
+    assert "--tasks" not in photomend("bench", "prior", "--help").out

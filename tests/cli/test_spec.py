@@ -1,7 +1,7 @@
 """One declaration: the Python functions and the command line agree with it."""
 
+import importlib
 import inspect
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +20,8 @@ FUNCTIONS: dict[str, Callable[..., Result]] = {
 MODELS: dict[str, type[spec.Declared]] = {
     **spec.TASKS,
     "degrade": spec.Degrade,
-    "bench": spec.Bench,
+    "bench restoration": spec.Bench,
+    "bench prior": spec.BenchPrior,
 }
 
 
@@ -48,20 +49,23 @@ def test_the_python_signature_is_the_declaration(task: str) -> None:
 
 @pytest.mark.parametrize("task", MODELS)
 def test_every_option_is_on_the_command_line(task: str) -> None:
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    flags = {flag for parameter in commands[task].params for flag in parameter.opts}
+    command: Any = typer.main.get_command(app)
+    for word in task.split():
+        command = command.commands[word]
+    flags = {flag for parameter in command.params for flag in parameter.opts}
     assert {"--" + name.replace("_", "-") for name in MODELS[task].model_fields} <= flags
 
 
-def test_the_bench_is_declared_as_it_is() -> None:
-    from restore.bench import main
-
-    python, fields = defaults(main), spec.Bench.model_fields
-    del python["report"], python["output"], python["folder"]
-    assert {name: field.default for name, field in fields.items()} == {
-        name: default if default is None or not isinstance(default, os.PathLike) else str(default)
-        for name, default in python.items()
-    }
+@pytest.mark.parametrize(
+    ("module", "model"), [("run", spec.Bench), ("prior", spec.BenchPrior)], ids=["run", "prior"]
+)
+def test_the_benches_are_declared_as_they_are(module: str, model: type[spec.Declared]) -> None:
+    python = defaults(importlib.import_module(f"restore.bench.{module}").main)
+    fields = model.model_fields
+    python = {name: python[name] for name in python if name not in ("folder", "output", "report")}
+    if module == "prior":
+        assert python.pop("size") == spec.Bench.model_fields["size"].default  # not to be chosen
+    assert {name: field.default for name, field in fields.items()} == python
 
 
 @pytest.mark.parametrize("model", MODELS.values())

@@ -1,0 +1,71 @@
+"""bench: measure photos, restorations, or a prior; without a subcommand, restorations."""
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from restore import spec
+from restore.commands.parameters import declared
+
+DEFAULT = "restoration"
+
+Folder = Annotated[
+    str | None,
+    typer.Argument(help="Of photos, or of the standard sets. Default: what PHOTOMEND_DATA names."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+
+
+class WithDefault(TyperGroup):
+    """A group of commands that means its `DEFAULT` one where none is named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the default's name before words that begin with neither a name nor --help."""
+        if not args or args[0] not in {*self.commands, *ctx.help_option_names}:
+            args = [DEFAULT, *args]
+        return super().parse_args(ctx, args)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The commands, then the default's own options."""
+        super().format_help(ctx, formatter)
+        command = self.commands[DEFAULT]
+        own = type(ctx)(command, info_name=ctx.info_name, parent=ctx.parent)
+        command.format_help(own, formatter)
+
+
+app = typer.Typer(
+    cls=WithDefault,
+    help="Measure restorations (the default) or a prior on its own. A folder with the name of a "
+    "subcommand is written ./prior.",
+)
+
+
+@app.command(DEFAULT, help=spec.Bench.__doc__)
+@declared(spec.Bench)
+def _restoration(
+    folder: Folder = None,
+    *,
+    given: dict[str, Any],
+    output: Annotated[
+        str, typer.Option("-o", "--output", help="Folder; goes on there.")
+    ] = "out/bench",
+    as_json: AsJson = False,
+) -> None:
+    from restore.commands import inform
+
+    raise typer.Exit(inform.bench(folder, given, output, as_json))
+
+
+@app.command("prior", help=spec.BenchPrior.__doc__)
+@declared(spec.BenchPrior)
+def _prior(
+    folder: Folder = None,
+    *,
+    given: dict[str, Any],
+    output: Annotated[str, typer.Option("-o", "--output", help="Folder.")] = "out/bench-prior",
+    as_json: AsJson = False,
+) -> None:
+    from restore.commands import inform
+
+    raise typer.Exit(inform.bench_prior(folder, given, output, as_json))
