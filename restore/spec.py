@@ -177,6 +177,20 @@ class BenchPrior(Declared):
     )
 
 
+class BenchLatent(Declared):
+    """Train a small prior in every kind of latent space by the same clock, and compare them."""
+
+    photos: str = Field(description="Folder of photos to train on, none of those to measure on.")
+    configurations: Words | None = Field(
+        None, description="Like none-f4c16, kl-f4c16, vq-f4c3, with commas. Default: eleven."
+    )
+    minutes: float = Field(3.0, gt=0, description="Wall clock of each of the two stages.")
+    limit: int | None = Field(2, ge=1, description="Photos a set.")
+    lpips_weights: str | None = Field(
+        None, description="File of LPIPS weights. Default: downloaded, or left out without network."
+    )
+
+
 TASKS: dict[str, type[Options]] = {
     "deblur": Deblur,
     "upscale": Upscale,

@@ -44,7 +44,10 @@ def test_the_library_loads_nothing_heavy() -> None:
     assert not loaded_by(statement) & (HEAVY | {"rich", "typer"})
 
 
-@pytest.mark.parametrize("words", [["--help"], ["deblur", "--help"], ["deblur"], ["nonsense"]])
+@pytest.mark.parametrize("words", [
+    ["--help"], ["deblur", "--help"], ["deblur"], ["nonsense"], ["bench", "--help"],
+    ["train", "diffusion", "--help"],
+])  # fmt: skip
 def test_the_command_line_answers_without_torch(words: list[str]) -> None:
     modules = loaded_by(f"from restore.cli import main\nmain({words!r})")
     assert "typer" in modules

@@ -1,4 +1,4 @@
-"""bench: measure photos, restorations, or a prior; without a subcommand, restorations."""
+"""bench: measure restorations, a prior, or latent spaces; without a subcommand, restorations."""
 
 from typing import Annotated, Any
 
@@ -36,8 +36,8 @@ class WithDefault(TyperGroup):
 
 app = typer.Typer(
     cls=WithDefault,
-    help="Measure restorations (the default) or a prior on its own. A folder with the name of a "
-    "subcommand is written ./prior.",
+    help="Measure restorations (the default), a prior on its own, or kinds of latent spaces. A "
+    "folder with the name of a subcommand is written ./prior.",
 )
 
 
@@ -69,3 +69,19 @@ def _prior(
     from restore.commands import inform
 
     raise typer.Exit(inform.bench_prior(folder, given, output, as_json))
+
+
+@app.command("latent", help=spec.BenchLatent.__doc__)
+@declared(spec.BenchLatent)
+def _latent(
+    folder: Folder = None,
+    *,
+    given: dict[str, Any],
+    output: Annotated[
+        str, typer.Option("-o", "--output", help="Folder; goes on there.")
+    ] = "out/bench-latent",
+    as_json: AsJson = False,
+) -> None:
+    from restore.commands import inform
+
+    raise typer.Exit(inform.bench_latent(folder, given, output, as_json))

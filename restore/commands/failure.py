@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 OK, FAILED, USAGE, SOME_FAILED, NO_PRIOR, NO_MEMORY, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
+TOLD = {"PhotoError", "MetricError", "TrainingError", "TrainingDataError"}
+"""Errors of the library whose message says everything."""
 CURE_MEMORY = "not enough memory; try --tile 256, fewer --samples or --device cpu"
 
 
@@ -41,7 +43,12 @@ def understood(error: Exception) -> Failure:
         return Failure(CURE_MEMORY, NO_MEMORY)
     if _disk_is_full(error):
         return Failure(line, FAILED, fatal=True)
-    if isinstance(error, OSError) or kinds & {"PhotoError", "MetricError"}:
+    if isinstance(error, OSError) or kinds & {
+        "PhotoError",
+        "MetricError",
+        "TrainingError",
+        "TrainingDataError",
+    }:
         return Failure(line, FAILED)
     if isinstance(error, ValueError | TypeError):
         # a TypeError is about an option or an operator that the solver does not take

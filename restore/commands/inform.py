@@ -80,6 +80,18 @@ def bench_prior(folder: str | None, given: dict[str, Any], output: str, as_json:
     return _benched(main, folder, options, output, as_json)
 
 
+def bench_latent(folder: str | None, given: dict[str, Any], output: str, as_json: bool) -> int:
+    """Compare latent spaces; the exit code."""
+    options = dict(checked(spec.BenchLatent, given))
+    from restore.bench.latent import main
+
+    return _benched(main, folder, options, output, as_json)
+
+
+PLACES = ("lpips_weights", "peers", "photos")
+"""Options of benchmarks that name a file or a folder."""
+
+
 def _benched(
     main: Callable[..., dict[str, Any]],
     folder: str | None,
@@ -88,7 +100,7 @@ def _benched(
     as_json: bool,
 ) -> int:
     """Run one of the benchmarks and print its report.md or report.json."""
-    places = {name: options.pop(name) for name in ("lpips_weights", "peers")}
+    places = {name: options.pop(name) for name in PLACES if name in options}
     summary = main(
         None if folder is None else Path(folder),
         output=Path(output),

@@ -56,24 +56,21 @@ def run(
 ) -> int:
     """Train one stage; the exit code."""
     options = checked(STAGES[stage], given)
-    from priors.training.loop import TrainingError
-    from priors.training.photos import TrainingDataError
+    from priors.training.photos import find
     from priors.training.stages import train_autoencoder, train_diffusion
 
     weights = None if lpips_weights is None else Path(lpips_weights)
     common: dict[str, Any] = {"report": _say, "watch": _Watch(sys.stderr.isatty())}
     folder, out = Path(photos), Path(output)
-    try:
-        if not folder.is_dir():
-            raise TrainingDataError(f"{photos}: no such folder; name a folder of photos")
-        if isinstance(options, AutoencoderTraining):
-            found = _metrics(weights, required=options.lpips > 0)
-            distance = found.get("lpips")
-            train_autoencoder(folder, out, options, metrics=found, distance=distance, **common)
-        elif isinstance(options, DiffusionTraining):
-            train_diffusion(folder, out, options, **common)
-    except (TrainingError, TrainingDataError) as error:
-        raise Refusal(str(error), FAILED) from error
+    if not folder.is_dir():
+        raise Refusal(f"{photos}: no such folder; name a folder of photos", FAILED)
+    find(folder, held_out=False)  # before anything is downloaded
+    if isinstance(options, AutoencoderTraining):
+        found = _metrics(weights, required=options.lpips > 0)
+        distance = found.get("lpips")
+        train_autoencoder(folder, out, options, metrics=found, distance=distance, **common)
+    elif isinstance(options, DiffusionTraining):
+        train_diffusion(folder, out, options, **common)
     sys.stdout.write(f"{out}\n")
     return OK
 

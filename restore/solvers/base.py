@@ -42,7 +42,11 @@ def start(measurement: Measurement[Any], prior: Prior, level: Level, seeds: Seed
 
 def noise_at(picture: Tensor, prior: Prior, level: Level, seeds: Seeds) -> Tensor:
     """x_t ~ N(alpha E(picture), sigma^2 I)."""
-    x0 = prior.encode(picture)
+    return noised(prior.encode(picture), level, seeds)
+
+
+def noised(x0: Tensor, level: Level, seeds: Seeds) -> Tensor:
+    """x_t ~ N(alpha x_0, sigma^2 I)."""
     return level.alpha * x0 + level.sigma * seeds.normal_like(x0)
 
 

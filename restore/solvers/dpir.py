@@ -7,6 +7,10 @@ arXiv:2008.13751), with the denoiser of a diffusion prior.
         x  <- argmin_x |y - A x|^2 / (2 sigma^2) + lambda / (2 sigma_k^2) |x - v|^2
         x^ <- D(E[z0 | alpha_k E(x)])
 
+Where the encoder is the transpose of an isometry P, as the embedded prior's, D is replaced by P:
+then x = P u, the argmin is over the states u and neither D nor E is called before the last picture
+(`restore.solvers.space`; what that gains and costs: python -m restore.bench.latent_prox).
+
 The paper has zeta = 0. Then x is as smooth as x^ where the data are weak, the denoiser is told of
 noise that is not there and smooths again. Noise before the argmin, as in the perturbed likelihood
 step of PnP-DM (Wu et al., NeurIPS 2024, arXiv:2405.18782), makes x as noisy as it is said to be:
@@ -25,6 +29,7 @@ from operators.seeds import Seeds
 from priors.base import Prior
 from restore.solvers.base import State, deviation, trust
 from restore.solvers.smooth import smooth_estimate
+from restore.solvers.space import space
 
 
 @torch.no_grad()
@@ -39,6 +44,7 @@ def dpir(
     start_sigma: float = 0.2,
     end_sigma: float | None = None,
     max_weight: float = 2000.0,
+    prox_in: str = "states",
 ) -> Iterator[State]:
     """Restore by a denoiser and a prox in turn; fast, one picture near the mean, no exact sample.
 
@@ -56,13 +62,14 @@ def dpir(
         )
     start_sigma = max(start_sigma, end_sigma)
     ratio = end_sigma / start_sigma
-    image = smooth_estimate(measurement)
+    where = space(measurement, prior, prox_in)
+    u = where.of(smooth_estimate(measurement))
     for step in range(1, steps + 1):
         sigma = start_sigma * ratio ** ((step - 1) / max(steps - 1, 1))
         level = prior.schedule.at_ratio(sigma / prior.unit)
         weight = min(trust(measurement, prior, level) / lambda_, max_weight)
-        noisy = image + zeta * sigma * seeds.normal_like(image)
-        z = prior.encode(measurement.operator.prox(noisy, measurement.y, weight))
+        z = where.leave(where.prox(u + zeta * sigma * seeds.normal_like(u), weight))
         x0 = prior.denoise(level.alpha * z, level)
-        image = prior.decode(x0)
         yield State(step, steps, x0 if step == steps else z, x0)
+        if step < steps:
+            u = where.enter(x0)

@@ -7,6 +7,7 @@
         x   <- argmin_x' |y - A x'|^2 / (2 sigma^2) + lambda / (2 sigma_t^2) |x' - x|^2
 
 With a prior that is no consistency model, f is `inner` steps of DDIM; one step is E[z0 | z_t].
+The argmin is over the states where the decoder has a linear part (`restore.solvers.space`).
 """
 
 from collections.abc import Iterator
@@ -17,8 +18,9 @@ from operators.base import LinearOperator
 from operators.measurement import Measurement
 from operators.seeds import Seeds
 from priors.base import Prior
-from restore.solvers.base import State, noise_at, to_clean, trust
+from restore.solvers.base import State, noised, to_clean, trust
 from restore.solvers.smooth import smooth_estimate
+from restore.solvers.space import space
 
 
 @torch.no_grad()
@@ -38,11 +40,11 @@ def latino(
     prior; start_sigma > 0 the first noise, in the picture on [0, 1]. No gradients.
     """
     top = prior.schedule.at_ratio(start_sigma / prior.unit).u
-    image = smooth_estimate(measurement)
+    where = space(measurement, prior)
+    x0 = prior.encode(smooth_estimate(measurement))
     for step, level in enumerate(prior.schedule.levels(steps, top)[:-1], start=1):
-        x = noise_at(image, prior, level, seeds)
+        x = noised(x0, level, seeds)
         weight = trust(measurement, prior, level) / lambda_
-        image = prior.decode(to_clean(x, prior, level, inner, seeds))
-        image = measurement.operator.prox(image, measurement.y, weight)
-        x0 = prior.encode(image)
+        u = where.enter(to_clean(x, prior, level, inner, seeds))
+        x0 = where.leave(where.prox(u, weight))
         yield State(step, steps, x0, x0)

@@ -1,6 +1,7 @@
 """Small exact problems for solvers: priors in closed form, operators, and instruments."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,7 +97,44 @@ def latent_prior(shape: Shape, schedule: Schedule, size: int = 40) -> GaussianPr
     )
 
 
-PRIORS = {"pixel": pixel_prior, "latent": latent_prior}
+class Mixed(Prior):
+    """States (B, 2, H, W) are two mixtures of the three colours, from a decoder that bends.
+
+    The encoder is linear, so that solvers may put P = its transpose in the decoder's place.
+    """
+
+    rows = torch.tensor([[1.0, 1.0, 1.0], [1.0, -1.0, 0.0]]) / torch.tensor([[3.0], [2.0]]).sqrt()
+    unit = 0.5
+
+    def __init__(self, shape: Shape, schedule: Schedule) -> None:
+        self.shape, self.schedule = (2, *shape[1:]), schedule
+        colours = torch.kron(2 * self.rows, torch.eye(math.prod(shape[1:]))).double()
+        mean = colours @ torch.full((math.prod(shape),), 0.5, dtype=torch.float64)
+        covariance = colours @ smooth_covariance(shape) @ colours.T
+        self.inner = GaussianPrior(mean, covariance, schedule)
+
+    def denoise(self, x: Tensor, level: Level) -> Tensor:
+        return self.inner.denoise(x, level)
+
+    def encode(self, image: Tensor) -> Tensor:
+        mixed: Tensor = torch.einsum("kc,bchw->bkhw", 2 * self.rows.to(image), image)
+        return mixed
+
+    def decode(self, x: Tensor) -> Tensor:
+        plain: Tensor = torch.einsum("kc,bkhw->bchw", self.rows.to(x) / 2, x)
+        lost = torch.linalg.cross(self.rows[0], self.rows[1]).to(x)
+        bend: Tensor = 0.02 * x[:, :1].sin() * lost[:, None, None]
+        return plain + bend
+
+    def state_shape(self, image_shape: Shape) -> Shape:
+        return (image_shape[0], 2, *image_shape[2:])
+
+
+PRIORS: dict[str, Callable[[Shape, Schedule], Prior]] = {
+    "pixel": pixel_prior,
+    "latent": latent_prior,
+    "linear": Mixed,
+}
 
 
 def draw(prior: GaussianPrior, count: int, seed: int = 0) -> Tensor:

@@ -1,0 +1,143 @@
+"""Where a prox takes place: in the states if the decoder has a linear part, else in the pictures.
+
+A space has coordinates u, in units of the picture on [0, 1], and sees the measurement from there.
+
+    pictures: u = D(z),      z = E(u),         y = A u            decoder and encoder at every step
+    states:   u = unit z,    z = u / unit,     y = A P u + A b    neither; P u + b = D_lin(z)
+
+The prox in the pictures also moves what the encoder then drops. With orthonormal P the estimate
+P^T prox(P u) falls short of the data where A mixes what P keeps with what it drops, as single
+pixels of a mask do: it has (A A^T + 1 / w)^-1 where the minimum over the states has
+(A P P^T A^T + 1 / w)^-1. The latter has no closed form; conjugate gradients solve it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from operators.base import LinearOperator, Shape
+from operators.measurement import Measurement
+from priors.base import Prior
+from priors.linear import Linear
+
+
+class Space(Protocol):
+    """Coordinates u, float (B, ...), in which noise of sigma means sigma in the picture."""
+
+    def of(self, image: Tensor) -> Tensor:
+        """The coordinates of a picture (B, 3, H, W) on [0, 1]."""
+        ...
+
+    def enter(self, z: Tensor) -> Tensor:
+        """The coordinates of a clean state."""
+        ...
+
+    def leave(self, u: Tensor) -> Tensor:
+        """The state at the coordinates."""
+        ...
+
+    def prox(self, u: Tensor, weight: float | Tensor) -> Tensor:
+        """argmin_v weight / 2 |y - A(v)|^2 + 1/2 |v - u|^2, as LinearOperator.prox has it."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """The pictures themselves, by the prior's decoder and encoder."""
+
+    measurement: Measurement[LinearOperator]
+    prior: Prior
+
+    def of(self, image: Tensor) -> Tensor:
+        """The picture."""
+        return image
+
+    def enter(self, z: Tensor) -> Tensor:
+        """D(z)."""
+        return self.prior.decode(z)
+
+    def leave(self, u: Tensor) -> Tensor:
+        """E(u)."""
+        return self.prior.encode(u)
+
+    def prox(self, u: Tensor, weight: float | Tensor) -> Tensor:
+        """The operator's own."""
+        return self.measurement.operator.prox(u, self.measurement.y, weight)
+
+
+@dataclass(frozen=True, eq=False)
+class States:
+    """The states in units of the picture; y is what is left of the data without b."""
+
+    y: Tensor
+    operator: LinearOperator
+    prior: Prior
+
+    def of(self, image: Tensor) -> Tensor:
+        """unit E(x)."""
+        return self.prior.unit * self.prior.encode(image)
+
+    def enter(self, z: Tensor) -> Tensor:
+        """unit z."""
+        return self.prior.unit * z
+
+    def leave(self, u: Tensor) -> Tensor:
+        """u / unit."""
+        return u / self.prior.unit
+
+    def prox(self, u: Tensor, weight: float | Tensor) -> Tensor:
+        """The minimum over the states, by conjugate gradients."""
+        return self.operator.prox(u, self.y, weight)
+
+
+@dataclass(frozen=True, eq=False)
+class Seen(LinearOperator):
+    """A P: what `operator` makes of the coordinates u, without the decoder's offset."""
+
+    operator: LinearOperator
+    prior: Linear
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """A P u."""
+        return self.operator(self.prior.synthesis(x) / self.prior.unit)
+
+    def image_shape(self, y_shape: Shape) -> Shape:
+        """The shape of the states."""
+        return self.prior.state_shape(self.operator.image_shape(y_shape))
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """P^T A^T y."""
+        return self.prior.synthesis_adjoint(self.operator.adjoint(y)) / self.prior.unit
+
+    def preconditioner(self, r: Tensor, damping: Tensor) -> Callable[[Tensor], Tensor]:
+        """The one of A: P keeps nearly all that A sees."""
+        return self.operator.preconditioner(r, damping)
+
+
+SPACES = ("states", "linear", "pictures")
+
+
+@torch.no_grad()
+def space(measurement: Measurement[LinearOperator], prior: Prior, kind: str = "states") -> Space:
+    """The space of a kind: the states, the pictures by D_lin ("linear"), or those by D.
+
+    Where the encoder is affine and keeps everything, the prox in the pictures is the same as that
+    in the states, in closed form for many operators, and taken; where it is not affine, there is
+    no D_lin and D does. ValueError for another kind.
+    """
+    if kind not in SPACES:
+        raise ValueError(f"space: {kind!r} is unknown; one of {', '.join(SPACES)}")
+    if kind == "pictures":
+        return Pictures(measurement, prior)
+    try:
+        rough = Linear(prior, measurement.y)
+    except ValueError:
+        return Pictures(measurement, prior)
+    if kind == "linear" or rough.lossless:
+        return Pictures(measurement, rough)
+    operator, shape = measurement.operator, prior.state_shape(measurement.image_shape)
+    offset = operator(rough.decode(measurement.y.new_zeros(shape)))
+    return States(measurement.y - offset, Seen(operator, rough), rough)
