@@ -35,10 +35,9 @@ class Patches(Prior):
     def encode(self, image: Tensor) -> Tensor:
         patches = pixel_unshuffle(image, 2)
         mixed: Tensor = self.matrix.to(image) @ patches.flatten(2)
-        bend = torch.add(
-            0.3 * torch.ones_like(patches[:, :1]), patches[:, :1].square(), alpha=self.bent
-        )
-        return bend + mixed.unflatten(2, patches.shape[2:])
+        bend = 0.3 + self.bent * patches[:, :1].square()
+        state: Tensor = mixed.unflatten(2, patches.shape[2:]) + bend
+        return state
 
     def state_shape(self, image_shape: Shape) -> Shape:
         batch, _, height, width = image_shape
