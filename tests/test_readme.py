@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PICTURE = re.compile(r"""[\w./*-]*\w\.(?:png|jpe?g|tiff?|webp|npy)""")
-LONG = ("demo", "bench", "doctor")
+LONG = ("demo", "bench", "doctor", "train")
 """Commands of minutes; the tests of the command line and the slow test below run them."""
 
 
