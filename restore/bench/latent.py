@@ -85,8 +85,7 @@ def main(
     photos a set. lpips_weights: a file; LPIPS is left out where it cannot be had.
 
     Each has a directory in output; one that is finished is not measured again. Writes report.json,
-    report.md and plot.png and gives what report.json holds. BenchError for arguments that do not
-    fit; TrainingDataError, TrainingError, MetricError, priors.PriorError.
+    report.md and plot.png, gives what report.json holds. BenchError for arguments that do not fit.
     """
     chosen = [Configuration.named(name) for name in configurations or CONFIGURATIONS]
     if not minutes > 0 or (limit is not None and limit < 1):
