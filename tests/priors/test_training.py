@@ -474,3 +474,17 @@ def test_two_processes_train_as_one_with_two_parts(
     a, b = (load_file(o / "unet" / "diffusion_pytorch_model.safetensors") for o in (two, one))
     # fp16 files, and Muon's iteration runs in bf16: a last bit of a gradient may grow
     assert max((a[k].float() - b[k].float()).abs().max().item() for k in a) < 0.01
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("cached", [False, True])
+def test_both_stages_train_on_a_gpu(folder: Path, tmp_path: Path, cached: bool) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    first = AutoencoderTraining(steps=20, batch=4, channels=8, width=(32, 64), crop=32)
+    train_autoencoder(folder, tmp_path, first, report=silent)
+    second = small(steps=40, crops={64: 0.5, 128: 0.5}, cached=cached)
+    train_diffusion(folder, tmp_path, second, report=silent)
+    facts = json.loads((tmp_path / "training" / "diffusion" / "run.json").read_text())
+    assert facts["device"] != "CPU" and facts["figures"]["x0_1"] < 1.5
+    assert isinstance(load(str(tmp_path)), LatentPrior)
