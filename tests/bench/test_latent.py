@@ -16,7 +16,7 @@ from restore.bench.latent import Configuration
 from restore.metrics import MetricError, psnr
 
 SIDE = 64
-NAMES = ["none-f4c8", "vq-f2c3"]
+NAMES = ["none-f4c8", "vq-f4c3"]
 
 
 def blobs(folder: Path, count: int) -> None:
@@ -43,14 +43,15 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def first(one: Configuration, minutes: float) -> AutoencoderTraining:
         trained.append(one.name)
-        fields = {"steps": 2, "batch": 2, "width": (32, 32), "layers": 1, "codes": 16}
+        width = (32, 32) if one.regularization == "none" else (8, 16)
+        fields = {"steps": 2, "batch": 2, "width": width, "layers": 1, "codes": 16}
         kind = {"factor": one.factor, "channels": one.channels}
         return AutoencoderTraining.model_validate(
             {**fields, **kind, "regularization": one.regularization, "precision": "fp32"}
         )
 
     def second(one: Configuration, minutes: float) -> DiffusionTraining:
-        fields = {"steps": 2, "batch": 2, "width": (8, 16), "layers": 1, "cached": False}
+        fields = {"steps": 2, "batch": 2, "width": (8, 8), "layers": 1, "cached": False}
         return DiffusionTraining.model_validate({**fields, "precision": "fp32"})
 
     def without(*_: object) -> torch.Tensor:
