@@ -128,7 +128,7 @@ def test_what_is_not_affine_on_patches_is_refused() -> None:
 def test_the_embedded_prior_has_a_linear_part(tiled: bool) -> None:
     prior: Prior = load("embedded")
     prior = Tiled(prior, 32, 8) if tiled else prior
-    image = torch.rand(1, 3, 64, 48, generator=torch.Generator().manual_seed(7))
+    image = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(7))
     found = Linear(prior, image)
     z = prior.encode(image)
     torch.testing.assert_close(found.encode(image), z, rtol=1e-3, atol=1e-3)
