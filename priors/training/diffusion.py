@@ -10,7 +10,7 @@ arXiv:2206.00364), some of the times evenly.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -21,6 +21,7 @@ from priors.schedule import Level, Schedule, from_config
 from priors.training.loop import Objective, generator
 from priors.training.options import DiffusionTraining
 from priors.training.photos import TrainingDataError
+from priors.training.warm_start import GROUPS
 
 TIMES = 1000
 BASE_CROP = 64
@@ -68,7 +69,8 @@ def network(channels: int, options: DiffusionTraining, sample_size: int = 64) ->
         block_out_channels=width,
         down_block_types=tuple(down),
         up_block_types=tuple(up),
-        norm_num_groups=8,
+        norm_num_groups=GROUPS,
+        time_embedding_dim=options.time_width,
         add_attention=options.attention,
         attention_head_dim=32,
     )
@@ -195,27 +197,3 @@ def predicted(model: Any, noisy: Tensor, level: Level, target: str) -> Tensor:
     """E[z_0 | z_t] of a network in training."""
     time = torch.full((len(noisy),), level.time, device=noisy.device)
     return PARAMETERIZATIONS[target](noisy, model(noisy, time).sample.float(), level)
-
-
-def warm_start(model: Any, state: Mapping[str, Tensor]) -> float:
-    """Copy the weights of another UNet2DModel that fit; the share of weights that were copied.
-
-    Levels are counted from the finest on, so that a deeper network takes over the fine levels of a
-    shallower one; where a new level feeds an old one, the channels of its skip are copied.
-    """
-    new = model.state_dict()
-    levels = 1 + max(int(n.split(".")[1]) for n in state if n.startswith("up_blocks."))
-    shift = len(model.up_blocks) - levels
-    taken = 0
-    for name, value in state.items():
-        target = name
-        if name.startswith("up_blocks."):
-            _, k, rest = name.split(".", 2)
-            target = f"up_blocks.{int(k) + shift}.{rest}"
-        elif name.startswith("mid_block.") and shift:
-            continue
-        if target in new and new[target].shape == value.shape:
-            new[target].copy_(value)
-            taken += value.numel()
-    total: int = sum(v.numel() for v in new.values())
-    return taken / total

@@ -1,7 +1,14 @@
 """Muon for the convolutions, AdamW for everything else (Jordan et al. 2024; arXiv:2502.16982)."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+
+def _matrix(kernels: Tensor, like: Tensor | None = None) -> Tensor:
+    """Kernels (out, in, kh, kw) as a matrix (out, rest), its columns as `like` lies in memory."""
+    if (kernels if like is None else like).is_contiguous():
+        return kernels.reshape(len(kernels), -1)
+    return kernels.permute(0, 2, 3, 1).reshape(len(kernels), -1)
 
 
 class ConvolutionMuon(torch.optim.Muon):
@@ -9,7 +16,7 @@ class ConvolutionMuon(torch.optim.Muon):
 
     def __init__(self, weights: list[nn.Parameter], lr: float) -> None:
         self._weights = weights
-        views = [nn.Parameter(w.data.view(w.shape[0], -1)) for w in weights]
+        views = [nn.Parameter(_matrix(w.data)) for w in weights]
         super().__init__(views, lr=lr, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
 
     @torch.no_grad()
@@ -18,7 +25,7 @@ class ConvolutionMuon(torch.optim.Muon):
         (group,) = self.param_groups
         for view, weight in zip(group["params"], self._weights, strict=True):
             gradient = weight.grad
-            view.grad = None if gradient is None else gradient.reshape(view.shape)
+            view.grad = None if gradient is None else _matrix(gradient, like=weight)
         super().step(closure)  # type: ignore[no-untyped-call]
 
     def zero_grad(self, set_to_none: bool = True) -> None:

@@ -94,6 +94,9 @@ class DiffusionTraining(Training):
         "v_prediction", description="What the network predicts."
     )
     width: Numbers = Field((64, 96, 128), description="Channels of each level of the UNet.")
+    time_width: int | None = Field(
+        None, ge=8, description="Width of the embedded time. Default: four times the first level."
+    )
     layers: int = Field(2, ge=1, description="Residual blocks a level.")
     attention: bool = Field(False, description="Self-attention at the coarsest level.")
     crops: Mixture = Field(

@@ -18,6 +18,7 @@ from priors.training.photos import Photos, TrainingDataError, load
 from priors.training.pipeline import load_autoencoder, save_pipeline
 from priors.training.record import write_run
 from priors.training.validation import Metric
+from priors.training.warm_start import warm_start
 
 MINIMUM = 128
 """Photos whose shorter side has fewer pixels are skipped."""
@@ -144,7 +145,7 @@ def _network(channels: int, options: DiffusionTraining, report: Report) -> Any:
         except PriorError as error:
             raise TrainingDataError(f"init: {error}") from error
         source: Any = known
-        share = diffusion.warm_start(model, source.network.state_dict())
+        share = warm_start(model, source.network, generator(options.seed, 3))
         report(f"started from {options.init}: {100 * share:.0f} % of the weights")
     return model
 

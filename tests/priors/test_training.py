@@ -403,20 +403,6 @@ def test_cached_latents_are_those_of_the_photos(
     train_diffusion(folder, begun(first_stage, tmp_path / "p"), small(cached=True), report=silent)
 
 
-def test_a_deeper_network_takes_over_the_fine_levels() -> None:
-    with torch.random.fork_rng():
-        torch.random.manual_seed(1)
-        shallow = diffusion.network(4, DiffusionTraining(width=(8, 16)))
-        deep = diffusion.network(4, DiffusionTraining(width=(8, 16, 24)))
-    share = diffusion.warm_start(deep, shallow.state_dict())
-    assert 0.1 < share < 0.9
-    x = torch.rand(1, 4, 16, 16, generator=generator(0))
-    assert torch.equal(deep.conv_in(x), shallow.conv_in(x))
-    ours, theirs = deep.up_blocks[2].state_dict(), shallow.up_blocks[1].state_dict()
-    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
-    assert diffusion.warm_start(shallow, shallow.state_dict()) == 1.0
-
-
 def test_what_cannot_be_trained_is_refused(folder: Path, tmp_path: Path, first_stage: Path) -> None:
     with pytest.raises(TrainingError, match="no budget"):
         train_autoencoder(folder, tmp_path, AutoencoderTraining(), report=silent)
