@@ -68,9 +68,9 @@ class Configuration:
 
 
 def main(
-    photos: Path,
     folder: Path | None = None,
     *,
+    photos: Path,
     configurations: Sequence[str] | None = None,
     minutes: float,
     limit: int | None = None,

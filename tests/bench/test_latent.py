@@ -70,7 +70,11 @@ def bench(out: Path, **changed: Any) -> dict[str, Any]:
     asked: dict[str, Any] = {"configurations": NAMES, "minutes": 1, "limit": 1, **changed}
     lines: list[str] = []
     return latent.main(
-        out / "photos", out / "test", output=out / "bench", report=lines.append, **asked
+        out / "test",
+        photos=out / "photos",
+        output=out / "bench",
+        report=lines.append,
+        **asked,
     )
 
 

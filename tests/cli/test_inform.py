@@ -1,5 +1,6 @@
 """priors, doctor, demo and bench: what they tell, and where."""
 
+import inspect
 import json
 from collections.abc import Callable
 from importlib.metadata import version
@@ -10,6 +11,7 @@ import pytest
 
 from priors.hub import describe
 from restore import doctor
+from restore.bench import latent
 from tests.cli.conftest import Command, picture
 
 
@@ -154,3 +156,22 @@ def test_the_help_of_bench_names_subcommands_and_the_defaults_options(photomend:
         assert word in text
     assert photomend("bench", "-h").out == text
     assert "--tasks" not in photomend("bench", "prior", "--help").out
+
+
+def test_bench_latent_passes_its_options_on(
+    photomend: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def measured(place: Path, *, photos: Path, minutes: float, **options: Any) -> dict[str, Any]:
+        asked.update(options, place=place, photos=photos, minutes=minutes)
+        return {"all": {}}
+
+    # the real signature takes what is given here
+    assert {"photos", "minutes", "limit"} <= set(inspect.signature(latent.main).parameters)
+    assert next(iter(inspect.signature(latent.main).parameters)) == "folder"
+    monkeypatch.setattr("restore.bench.latent.main", measured)
+    words = ("bench", "latent", "test", "--photos", "train", "--minutes", 2, "--json")
+    assert photomend(*words).out == '{"all": {}}\n'
+    assert (asked["place"], asked["photos"]) == (Path("test"), Path("train"))
+    assert (asked["minutes"], asked["limit"]) == (2.0, 2)
