@@ -178,17 +178,27 @@ class BenchPrior(Declared):
 
 
 class BenchLatent(Declared):
-    """Train a small prior in every kind of latent space by the same clock, and compare them."""
+    """Train a small prior in every kind of latent space for the same time, and compare them."""
 
     photos: str = Field(description="Folder of photos to train on, none of those to measure on.")
     configurations: Words | None = Field(
         None, description="Like none-f4c16, kl-f4c16, vq-f4c3, with commas. Default: eleven."
     )
-    minutes: float = Field(3.0, gt=0, description="Wall clock of each of the two stages.")
+    minutes: float = Field(3.0, gt=0, description="Processor time of each of the two stages.")
     limit: int | None = Field(2, ge=1, description="Photos a set.")
     lpips_weights: str | None = Field(
         None, description="File of LPIPS weights. Default: downloaded, or left out without network."
     )
+
+
+class BenchPosterior(Declared):
+    """Measure what the spread of a solver's draws is worth, against posteriors in closed form."""
+
+    solvers: Words | None = Field(
+        None, description="Names or module:function, with commas. Default: all."
+    )
+    draws: int = Field(10_000, ge=100, description="Of every posterior.")
+    seed: int = Field(0, ge=0, description="Of the draws.")
 
 
 TASKS: dict[str, type[Options]] = {

@@ -38,7 +38,12 @@ class Training(BaseModel):
     minutes: float | None = Field(
         None,
         gt=0,
-        description="Wall-clock budget of all runs together. Default: none; give minutes or steps.",
+        description="Budget of all runs together. Default: none; give minutes or steps.",
+    )
+    clock: Literal["wall", "processor"] = Field(
+        "wall",
+        description="What the minutes are of: wall, or processor, the time that this process "
+        "computes on the CPU, which a shared machine does not change.",
     )
     steps: int | None = Field(
         None, gt=0, description="Steps of all runs together; only these resume bit for bit."

@@ -2,7 +2,8 @@
 
 Perceptual compression is a trade: a smaller latent makes the network faster and its task simpler,
 and loses detail for good (Rombach et al., CVPR 2022, arXiv:2112.10752, section 4.1). Here a small
-prior of every kind is trained on the same photos by the same clock, then asked to restore.
+prior of every kind is trained on the same photos for the same processor time, the encoder's
+included, then asked to restore.
 """
 
 import json
@@ -81,8 +82,9 @@ def main(
     """Train a prior for each configuration, measure it, and compare.
 
     photos: to train on. folder: to measure on, as of `restore.bench.main`. configurations: names
-    like kl-f4c16; by default `CONFIGURATIONS`. minutes > 0: of each of the two stages. limit:
-    photos a set. lpips_weights: a file; LPIPS is left out where it cannot be had.
+    like kl-f4c16; by default `CONFIGURATIONS`. minutes > 0: of the processor, for each of
+    the two stages. limit: photos a set. lpips_weights: a file; LPIPS is left out where it cannot be
+    had.
 
     Each has a directory in output; one that is finished is not measured again. Writes report.json,
     report.md and plot.png, gives what report.json holds. BenchError for arguments that do not fit.
@@ -120,6 +122,7 @@ def autoencoder_options(one: Configuration, minutes: float) -> AutoencoderTraini
         "factor": one.factor,
         "channels": one.channels,
         "minutes": minutes,
+        "clock": "processor",
         "width": WIDTH[1:] if linear and one.factor > 1 else WIDTH,
         "rate": 5e-4 if linear else 5e-5,
     }
@@ -129,7 +132,7 @@ def autoencoder_options(one: Configuration, minutes: float) -> AutoencoderTraini
 def diffusion_options(one: Configuration, minutes: float) -> DiffusionTraining:
     """Stage 2 of a configuration: the same network; large latents get fewer crops a step."""
     batch = max(1, min(64, LATENTS * one.factor**2 // 64**2))
-    return DiffusionTraining(minutes=minutes, batch=batch, cached=one.regularization != "none")
+    return DiffusionTraining(minutes=minutes, clock="processor", batch=batch)
 
 
 @dataclass(frozen=True, eq=False)

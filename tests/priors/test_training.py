@@ -258,6 +258,40 @@ def test_training_resumes_exactly_where_it_stopped(tmp_path: Path) -> None:
         assert torch.equal(a, b)
 
 
+def test_the_clock_of_the_processor_does_not_count_waiting(tmp_path: Path) -> None:
+    going = trainer(tmp_path / "processor", clock="processor", steps=12)
+    inner, waited = going.objective.forward, 0.02
+
+    def slow(*arguments: int) -> tuple[Tensor, int]:
+        time.sleep(waited)
+        return inner(*arguments)
+
+    going.objective.forward = slow  # type: ignore[method-assign]
+    began = time.monotonic()
+    for _ in going.run(None):
+        pass
+    assert going.step == 12
+    assert time.monotonic() - began - going.elapsed > 10 * waited
+
+
+def test_muon_does_not_care_how_kernels_lie_in_memory() -> None:
+    def trained(layout: torch.memory_format) -> Tensor:
+        with torch.random.fork_rng():
+            torch.random.manual_seed(0)
+            network = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.Conv2d(8, 6, 3))
+        network = network.to(memory_format=layout)
+        x = torch.rand(2, 3, 8, 8, generator=generator(0))
+        for _ in range(3):
+            for one in optimisers(network, 1e-2):
+                one.zero_grad()
+                network(x).square().mean().backward()
+                one.step()
+        return torch.cat([p.detach().contiguous().flatten() for p in network.parameters()])
+
+    plain, last = trained(torch.contiguous_format), trained(torch.channels_last)
+    torch.testing.assert_close(plain, last, rtol=1e-2, atol=1e-4)  # bf16 inside Muon
+
+
 def test_parts_add_up_to_the_step(tmp_path: Path) -> None:
     """The gradient of two parts is the mean of theirs."""
     going = trainer(tmp_path, accumulate=2)
