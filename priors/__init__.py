@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from priors.hub import PriorError, describe, load
     from priors.latent import LatentPrior
     from priors.linear import Linear
+    from priors.ode import encode_noise, log_likelihood, picture_bits, sample, state_bits
     from priors.pixel import PixelPrior
     from priors.schedule import VE, VP, Flow, Level, Schedule
     from priors.tiled import Tiled
@@ -28,7 +29,12 @@ __all__ = [
     "Schedule",
     "Tiled",
     "describe",
+    "encode_noise",
     "load",
+    "log_likelihood",
+    "picture_bits",
+    "sample",
+    "state_bits",
 ]
 
 # Loaded at first use: the command line answers --help without torch, whose import takes a second.
@@ -47,7 +53,12 @@ _HOME = {
     "Schedule": "priors.schedule",
     "Tiled": "priors.tiled",
     "describe": "priors.hub",
+    "encode_noise": "priors.ode",
     "load": "priors.hub",
+    "log_likelihood": "priors.ode",
+    "picture_bits": "priors.ode",
+    "sample": "priors.ode",
+    "state_bits": "priors.ode",
 }
 
 

@@ -11,13 +11,13 @@ phi = atan(sigma / alpha), so that x = cos(phi) x_0 + sin(phi) eps:
 integrated by Heun's method, as in Karras et al., NeurIPS 2022 (arXiv:2206.00364). The variable is
 the angle, and not sigma / alpha as there, because v is finite where alpha = 0. The steps are even
 in atan(sqrt(sigma / alpha)), and so small at both ends: large structures are decided near pure
-noise, small ones near the picture. With the embedded prior, 20 steps on three photos of 128
-pixels, pictures came back from their noise with 40 to 56 dB; even in phi, with 31 to 35 dB; by 80
-steps of DDIM, which take twice the evaluations, with 20 to 23 dB.
+noise, small ones near the picture. There and back errors fall with the third power of the steps:
+`photomend sample --round-trip` on a photo of set14 with the embedded prior prints 35, 50 and 59 dB
+with 10, 20 and 40 steps each way.
 
 The highest level is that of u = 1. Where it has alpha = 0 exactly (flow matching, zero terminal
-SNR), no ratio is finite and only a prior that predicts eps has no E[x_0 | x_t]; it begins below.
-Where alpha > 0, x(1) is taken as N(0, I) all the same, which is the terminal law of the papers.
+SNR), no ratio is finite, but E[x_0 | x_t] is, unless the network predicts eps, from which nothing
+follows for x_0 there. Where alpha > 0, x(1) is taken as N(0, I) all the same, as in the papers.
 
 The lowest level is the cleanest that the network has seen, of ratio r. There x stands for the
 state x_0 itself, in both directions, so that the map is one to one; the density is that of
@@ -51,9 +51,10 @@ class Random(Protocol):
 
 
 def encode_noise(prior: Prior, image: Tensor, steps: int = STEPS) -> Tensor:
-    """The noise that `sample` makes this picture of: state-shaped, N(0, I) for the prior's pictures.
+    """The noise, shaped as states, of which `sample` makes this picture (B, 3, H, W) in [0, 1].
 
-    image is (B, 3, H, W) in [0, 1]; the network is evaluated twice a step. Differentiable.
+    Standard normal for the prior's own pictures. The network is evaluated twice a step.
+    Differentiable.
     ValueError when steps < 1 or sides are not multiples of `prior.multiple`.
     """
     return to_noise(prior, prior.encode(image), steps)

@@ -107,6 +107,29 @@ def _degrade(
     raise typer.Exit(degrade.run(photos, output, recursive, given, manner))
 
 
+@app.command("sample", help=spec.Sample.__doc__)
+@declared(spec.Sample)
+def _sample(
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Folder, for sample-SEED.png; a file, for one sample or a sheet; or - for "
+            "standard output. Default: out/samples.",
+        ),
+    ] = None,
+    *,
+    given: dict[str, Any],
+    overwrite: Overwrite = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a picture.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    from restore.commands import sample
+
+    raise typer.Exit(sample.run(output, given, Manner(overwrite, as_json, quiet)))
+
+
 @app.command("priors")
 def _priors(
     names: Annotated[list[str], typer.Argument(help="Directories or hub ids.")] = [],  # noqa: B006

@@ -135,6 +135,21 @@ class Degrade(Declared):
     seed: int = Field(0, ge=0, description="Of the noise and of a random mask.")
 
 
+class Sample(Declared):
+    """Draw pictures from the prior alone, or send a photo to its noise and back."""
+
+    count: int = Field(1, ge=1, description="How many; their seeds follow one another.")
+    size: int = Field(256, ge=1, description="Side in pixels; of a photo at most, of its middle.")
+    steps: int = Field(25, ge=1, description="Steps; with --eta 0 of two evaluations each.")
+    eta: float = Field(0.0, ge=0, le=1, description="0 is the ODE, 1 ancestral: use more steps.")
+    seed: int = Field(0, ge=0, description="Of the first; the same seed gives the same picture.")
+    prior: str = Field("embedded", description="As of the other commands.")
+    sheet: bool = Field(False, description="All samples on one contact sheet.")
+    round_trip: str | None = Field(
+        None, description="Photo: the PSNR after the way to noise and back, bits per dimension."
+    )
+
+
 class Bench(Declared):
     """Measure, restore and score photos by the papers' protocol."""
 
@@ -197,7 +212,7 @@ class BenchPosterior(Declared):
     solvers: Words | None = Field(
         None, description="Names or module:function, with commas. Default: all."
     )
-    draws: int = Field(10_000, ge=100, description="Of every posterior.")
+    draws: int = Field(4000, ge=100, description="Of every posterior.")
     seed: int = Field(0, ge=0, description="Of the draws.")
 
 

@@ -4,17 +4,16 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from operators import Gaussian, Identity, Measurement, Seeds
+from operators import Seeds
 from operators.colour import Grayscale
 from priors.base import Prior
-from restore.bench import protocol, quality, verdict
+from restore.bench import ode, protocol, quality, verdict
 from restore.bench.peers import (
     BF_CNN_FILE,
     DNCNN_FILE,
@@ -30,8 +29,8 @@ from restore.bench.run import Report, evenly, lpips_distance
 from restore.bench.speed import cost
 from restore.images import read, write
 from restore.restorer import Restorer
+from restore.sampling import draw
 from restore.sheet import sheet
-from restore.solvers.base import reverse, start
 
 SETS = ("ffhq10", "imagenet10", "bsd100", "set14")
 SAMPLES, STEPS = 4, 50
@@ -120,15 +119,9 @@ def find_pictures(folder: Path, limit: int | None = None) -> list[tuple[str, int
     return [one for each in sets for one in protocol.find_pictures(each, limit)]
 
 
-def samples(prior: Prior, like: Tensor, eta: float, seed: int, steps: int = STEPS) -> Tensor:
-    """Draw a picture of the size of `like` (1, 3, H, W), unclipped: DDIM, or ancestral (eta 1)."""
-    nothing = Measurement(torch.zeros_like(like), Identity(), Gaussian(1.0))
-    levels, seeds = prior.schedule.levels(steps), Seeds(seed)
-    x = start(nothing, prior, levels[0], seeds)
-    with torch.no_grad():
-        for t, s in pairwise(levels):
-            x = reverse(x, prior.denoise(x, t), t, s, eta, seeds)
-        return prior.decode(x)
+def samples(prior: Prior, like: Tensor, eta: float, seed: int, steps: int) -> Tensor:
+    """Draw a picture of the size of `like` (1, 3, H, W), unclipped; eta as of `sampling.draw`."""
+    return draw(prior, like, Seeds(seed), steps=steps, eta=eta)
 
 
 def _bench(
@@ -164,6 +157,7 @@ def _row(bench: Bench, picture: Picture) -> dict[str, Any]:
             str(sigma): quality.scores(x, sigma / 255, index, bench.colour) for sigma in SIGMAS
         },
         "grey": quality.scores(Grayscale()(x), GREY_SIGMA / 255, index, bench.grey),
+        "ode": ode.figures(bench.prior, x, Seeds(3000 + index)) if index < ode.PHOTOS else None,
     }
 
 
@@ -193,12 +187,12 @@ def _write_denoised(
 
 
 def _write_samples(bench: Bench, like: Tensor, file: Path, report: Report) -> None:
-    """Draw samples from pure noise: ancestral and DDIM, of the same seeds."""
+    """Draw samples from pure noise: ancestral and by the ODE, of as many evaluations."""
     rows = []
-    for name, eta in (("ancestral", 1.0), ("DDIM", 0.0)):
-        report(f"{SAMPLES} samples, {name}, {STEPS} steps")
-        drawn = [samples(bench.prior, like, eta, seed) for seed in range(SAMPLES)]
-        rows.append((f"{name}, {STEPS} steps", drawn))
+    for name, eta, steps in (("ancestral", 1.0, STEPS), ("ODE", 0.0, (STEPS + 1) // 2)):
+        report(f"{SAMPLES} samples, {name}, {steps} steps")
+        drawn = [samples(bench.prior, like, eta, seed, steps) for seed in range(SAMPLES)]
+        rows.append((f"{name}, {steps} steps", drawn))
     columns = [f"seed {seed}" for seed in range(SAMPLES)]
     write(read(sheet(rows, columns)), file, overwrite=True)
 

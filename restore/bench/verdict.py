@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean, pstdev
 from typing import Any
 
+from restore.bench import ode
 from restore.bench.quality import GREY_SIGMA, SIGMAS
 from restore.bench.speed import DECODER, ENCODER, EVALUATION, PRODUCT
 
 BF_CNN, DNCNN = "BF-CNN", "DnCNN"
+TRIP = ("round_trip", "bits", "bits_blurred")
 Row = dict[str, Any]
 """The figures of one picture, as `restore.bench.prior` measures them."""
 
@@ -28,13 +30,14 @@ def summarise(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def means(rows: Sequence[Row]) -> dict[str, Any]:
-    """Means over pictures: reconstruction (and the worst one), isometry, denoising, grey.
+    """Means over pictures: reconstruction (and the worst one), isometry, denoising, grey, ode.
 
     isometry holds, for steps of noise and towards another picture, the mean gain and spread, the
     standard deviation of the gains over their mean.
     """
     worst = min(rows, key=lambda row: row["reconstruction"]["psnr"])
     reconstruction = _average([row["reconstruction"] for row in rows])
+    trips = [row["ode"] for row in rows if row.get("ode")]
     gains = {
         "noise": [gain for row in rows for gain in row["isometry"]["noise"]],
         "picture": [gain for row in rows if (gain := row["isometry"]["picture"]) is not None],
@@ -53,6 +56,7 @@ def means(rows: Sequence[Row]) -> dict[str, Any]:
             str(sigma): _average([row["denoising"][str(sigma)] for row in rows]) for sigma in SIGMAS
         },
         "grey": _average([row["grey"] for row in rows]),
+        "ode": {**_average(trips), "images": len(trips)} if trips else None,
     }
 
 
@@ -114,6 +118,7 @@ def markdown(summary: dict[str, Any]) -> str:
     ]
     lines += ["", "## Autoencoder", "", *_autoencoder(groups)]
     lines += ["", "## Denoising by one evaluation, PSNR in dB", "", *_denoising(groups)]
+    lines += ["", "## Probability-flow ODE", "", *_ode(groups)]
     lines += ["", "## Cost", "", *_cost(summary["cost"])]
     return "\n".join(lines) + "\n"
 
@@ -150,6 +155,21 @@ def _denoising(groups: dict[str, Any]) -> list[str]:
             figures = (scores.get(one) for one in head[2:])
             rows.append([name, noise, *("-" if f is None else f"{f:.2f}" for f in figures)])
     return _table(head, rows)
+
+
+def _ode(groups: dict[str, Any]) -> list[str]:
+    head = ["set", "photos", "round trip, dB", "bits, photo", "bits, blurred"]
+    rows = [
+        [name, str(trip["images"]), *(f"{trip[key]:.2f}" for key in TRIP)]
+        for name, group in groups.items()
+        if (trip := group["ode"]) is not None
+    ]
+    text = (
+        f"The first photo of each set, its middle of at most {ode.SIDE} pixels a side, {ode.STEPS} "
+        "steps to noise and as many back, compared with D(E(photo)). Bits per dimension of the "
+        f"state, before and after a Gaussian blur of {ode.BLUR:g} pixels: few bits are no quality."
+    )
+    return [text, "", *_table(head, rows)]
 
 
 def _cost(parts: dict[str, Any]) -> list[str]:

@@ -205,6 +205,9 @@ def test_report_has_every_picture_and_is_on_disk(bench: Callable[..., Any], tmp_
     assert "| reconstruction at least 38 dB |" in text
     assert "| ffhq10 | grey 25/255 |" in text
     assert "| encoder |" in text
+    assert "| ffhq10 | 1 |" in text.split("## Probability-flow ODE")[1]
+    assert summary["all"]["ode"]["images"] == 2  # the first photo of each set
+    assert [row["ode"] is None for row in summary["pictures"]] == [False, True, False]
     for block in [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]:
         assert len({line.count("|") for line in block}) == 1
     assert lines[0].startswith("without LPIPS")
