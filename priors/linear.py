@@ -96,11 +96,15 @@ def linear(prior: Prior, like: Tensor) -> Prior:
 
 @torch.no_grad()
 def _read_off(prior: Prior, patch: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """W (C, 3, patch, patch) and b (C,) in float64, from the unit pictures of the first patch."""
+    """W (C, 3, patch, patch) and b (C,) in float64, from steps up and down of single values.
+
+    They start at grey, the middle of every network's range: from black half of what bfloat16 can
+    tell would be spent on the brightness, and W be 15 % off.
+    """
     count = 3 * patch**2
-    probes = like.new_zeros(count + 1, 3, prior.multiple, prior.multiple)
+    probes = like.new_full((2 * count + 1, 3, prior.multiple, prior.multiple), 0.5)
     units = torch.eye(count).to(like).view(count, 3, patch, patch)
-    probes[1:, :, :patch, :patch] = units
-    corner = prior.encode(probes)[:, :, 0, 0].double()
-    matrix = (corner[1:] - corner[0]).T
-    return matrix.reshape(-1, 3, patch, patch), corner[0]
+    probes[1:, :, :patch, :patch] += torch.cat([units, -units]) / 2
+    grey, *moved = prior.encode(probes)[:, :, 0, 0].double().split([1, count, count])
+    matrix = (moved[0] - moved[1]).T
+    return matrix.reshape(-1, 3, patch, patch), grey[0] - matrix.sum(1) / 2

@@ -136,3 +136,11 @@ def test_the_embedded_prior_has_a_linear_part(tiled: bool) -> None:
     torch.testing.assert_close(found.encode(again), z, rtol=1e-3, atol=1e-3)
     ratio = again.sub(found.decode(torch.zeros_like(z))).norm() / (prior.unit * z.norm())
     assert ratio.item() == pytest.approx(1, rel=0.02)  # the unit is measured from noise
+
+
+def test_half_precision_is_no_reason_to_do_without() -> None:
+    image = noise(1, 3, 64, 64, seed=3).float() / 4 + 0.5
+    exact = Linear(load("embedded"), image)
+    found = Linear(load("embedded", dtype=torch.bfloat16), image)
+    for ours, theirs in ((found.kernel, exact.kernel), (found.offset, exact.offset)):
+        assert ((ours - theirs).norm() / theirs.norm()).item() < 0.005  # bfloat16 has 8 bits
