@@ -79,7 +79,7 @@ class LinearOperator(Operator):
         moves the prox of a noisy blurred photo by less than 0.01 dB.
         """
         return conjugate_gradients(
-            lambda s: self(self.adjoint(s)) + damping * s,
+            lambda s: torch.addcmul(self(self.adjoint(s)), damping, s),
             r,
             preconditioner=self.preconditioner(r, damping),
             tolerance=torch.finfo(r.dtype).eps ** 0.25,

@@ -3,6 +3,7 @@
 A cross-correlation, as the diffusion papers' codes compute it, is Blur(kernel.flip(0, 1)).
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -31,7 +32,8 @@ class Blur(LinearOperator):
     """Convolution of every channel with kernel (kh, kw), odd sides; see operators.kernels.
 
     boundary: circular, reflect (edge not repeated), replicate, or valid (y is smaller than the
-    image by the kernel's side minus one). ValueError for other kernels and boundaries.
+    image by the kernel's side minus one). ValueError for other kernels and boundaries, and for a
+    kernel that sums to 0 or is not finite.
     """
 
     kernel: Tensor
@@ -47,6 +49,7 @@ class Blur(LinearOperator):
             raise ValueError(
                 f"boundary: got {self.boundary!r}; use one of {', '.join(get_args(Boundary))}"
             )
+        _require_sum(self.kernel)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Convolve images (B, C, H, W)."""
@@ -175,7 +178,7 @@ class VaryingBlur(LinearOperator):
 
     kernels (K, kh, kw) with odd sides; weights (K, H, W) of the size of y, which should sum to
     one over K: each output pixel sees its own mixture of the kernels. boundary as in Blur.
-    ValueError when the counts differ.
+    ValueError when the counts differ, and as of Blur.
     """
 
     kernels: Tensor
@@ -188,6 +191,8 @@ class VaryingBlur(LinearOperator):
             raise ValueError(
                 f"weights: got {weights} for kernels {kernels}; pass (K, H, W) for (K, kh, kw)"
             )
+        for kernel in self.kernels:
+            Blur(kernel, self.boundary)  # refuses what is no kernel
 
     def __call__(self, x: Tensor) -> Tensor:
         """Mix the blurred images (B, C, H, W)."""
@@ -207,6 +212,19 @@ class VaryingBlur(LinearOperator):
     @cached_property
     def _blurs(self) -> list[Blur]:
         return [Blur(kernel, self.boundary) for kernel in self.kernels]
+
+
+def _require_sum(kernel: Tensor) -> None:
+    if kernel.is_meta:
+        return
+    weights = kernel.detach().double()
+    total, size = float(weights.sum()), float(weights.abs().sum())
+    # A kernel of float32 that should sum to 0 does so up to its rounding.
+    if not 1e-6 * size < abs(total) < math.inf:
+        raise ValueError(
+            f"kernel: its sum is {total:.3g}; pass finite weights that do not cancel, as of"
+            " kernels.normalised"
+        )
 
 
 def _correlate(x: Tensor, kernel: Tensor) -> Tensor:

@@ -16,11 +16,17 @@ A_co = TypeVar("A_co", bound=Operator, covariant=True)
 
 @dataclass(frozen=True, eq=False)
 class Measurement(Generic[A_co]):
-    """The observed y (B, ...), the operator and the noise that made it."""
+    """The observed y (B, ...), the operator and the noise that made it.
+
+    ValueError when y holds NaN or infinity.
+    """
 
     y: Tensor
     operator: A_co
     noise: Noise
+
+    def __post_init__(self) -> None:
+        require_finite("y", self.y)
 
     def residual(self, x: Tensor) -> Tensor:
         """Give y - A(x), shaped as y."""
@@ -53,6 +59,17 @@ class Measurement(Generic[A_co]):
 def simulate(operator: A, noise: Noise, x: Tensor, seeds: Seeds) -> Measurement[A]:
     """Observe the images x (B, C, H, W): the noise is added to A(x) and never clipped.
 
-    ValueError when seeds has not one seed an image.
+    ValueError when x holds NaN or infinity, or seeds has not one seed an image.
     """
+    require_finite("x", x)
     return Measurement(noise.sample(operator(x), seeds), operator, noise)
+
+
+def require_finite(name: str, values: Tensor) -> None:
+    """Raise ValueError when values holds NaN or infinity; a tensor without data passes."""
+    wrong = 0 if values.is_meta else values.numel() - int(values.isfinite().sum())
+    if wrong:
+        raise ValueError(
+            f"{name}: {wrong} of {values.numel()} values are NaN or infinite; put numbers there,"
+            " and hide them behind a Mask where they are not known"
+        )

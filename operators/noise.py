@@ -49,12 +49,12 @@ class Gaussian:
 
     def log_likelihood(self, y: Tensor, clean: Tensor) -> Tensor:
         """Give log N(y; clean, sigma^2 I) per image (B,); ValueError when sigma is 0."""
-        _require_positive("Gaussian.sigma", self.sigma)
+        _require_positive("Gaussian.sigma", self.sigma, _ADVICE)
         return _normal_log_density(y - clean, self.variance(clean))
 
     def score(self, y: Tensor, clean: Tensor) -> Tensor:
         """Give (y - clean) / sigma^2; ValueError when sigma is 0."""
-        _require_positive("Gaussian.sigma", self.sigma)
+        _require_positive("Gaussian.sigma", self.sigma, _ADVICE)
         return (y - clean) / self.sigma**2
 
 
@@ -85,15 +85,18 @@ class PoissonGaussian:
 
     def log_likelihood(self, y: Tensor, clean: Tensor) -> Tensor:
         """Give log N(y; clean, gain clean + sigma^2) per image (B,); ValueError when sigma is 0."""
-        _require_positive("PoissonGaussian.sigma", self.sigma)
+        _require_positive("PoissonGaussian.sigma", self.sigma, _ADVICE)
         return _normal_log_density(y - clean, self.variance(clean))
 
     def score(self, y: Tensor, clean: Tensor) -> Tensor:
         """Give the gradient, the variance's own share included; ValueError when sigma is 0."""
-        _require_positive("PoissonGaussian.sigma", self.sigma)
+        _require_positive("PoissonGaussian.sigma", self.sigma, _ADVICE)
         variance, difference = self.variance(clean), y - clean
         slope = self.gain * (clean > 0).to(clean)
         return difference / variance + slope / 2 * (difference**2 / variance - 1) / variance
+
+
+_ADVICE = ", as a likelihood has noise; the rounding of 8 bits alone is one of 0.0011"
 
 
 def _normal_log_density(difference: Tensor, variance: Tensor) -> Tensor:
@@ -106,6 +109,6 @@ def _require_non_negative(name: str, value: float) -> None:
         raise ValueError(f"{name}: got {value}; pass a finite number >= 0 on the [0, 1] scale")
 
 
-def _require_positive(name: str, value: float) -> None:
+def _require_positive(name: str, value: float, advice: str = "") -> None:
     if not 0 < value < math.inf:
-        raise ValueError(f"{name}: got {value}; a finite number > 0 is needed here")
+        raise ValueError(f"{name}: got {value}; a finite number > 0 is needed here{advice}")

@@ -22,21 +22,21 @@ def conjugate_gradients(
     The preconditioner is a symmetric positive definite approximation of the inverse.
     """
     tolerance = torch.finfo(b.dtype).eps ** 0.5 if tolerance is None else tolerance
-    x = torch.zeros_like(b) if x0 is None else x0
-    r = b if x0 is None else b - matvec(x0)
+    x = torch.zeros_like(b) if x0 is None else x0.clone()
+    r = b.clone() if x0 is None else b - matvec(x0)
     goal = tolerance**2 * _dot(b, b)
     z = preconditioner(r)
-    p, rho = z, _dot(r, z)
+    p, rho = z.clone(), _dot(r, z)
     for _ in range(iterations):
-        active = _dot(r, r) > goal
+        active = (rho if z is r else _dot(r, r)) > goal
         if not bool(active.any()):
             break
         q = matvec(p)
         step = _ratio(rho, _dot(p, q), active)
-        x, r = x + step * p, r - step * q
+        x, r = _plus(x, step, p), _plus(r, -step, q)
         z = preconditioner(r)
         rho, previous = _dot(r, z), rho
-        p = z + _ratio(rho, previous, active) * p
+        p = _times_plus(_ratio(rho, previous, active), p, z)
     return x
 
 
@@ -48,6 +48,21 @@ def damped_reciprocal(gram: Tensor, damping: Tensor) -> Tensor:
     null = (gram <= torch.finfo(gram.dtype).eps * gram.max()) & (damping == 0)
     # Several times faster than torch.where, and without its NaN gradients.
     return (gram + damping + null).reciprocal() * ~null
+
+
+# New pictures cost more than the arithmetic: where no gradient needs the old, they are overwritten.
+
+
+def _plus(x: Tensor, step: Tensor, p: Tensor) -> Tensor:
+    if torch.is_grad_enabled():
+        return torch.addcmul(x, step, p)
+    return x.addcmul_(step, p)
+
+
+def _times_plus(factor: Tensor, p: Tensor, z: Tensor) -> Tensor:
+    if torch.is_grad_enabled():
+        return torch.addcmul(z, factor, p)
+    return p.mul_(factor).add_(z)
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:

@@ -9,8 +9,10 @@ if TYPE_CHECKING:
     from restore.images import PhotoError
     from restore.restorer import Restoration, Restorer
     from restore.result import Result
+    from restore.solvers import Divergence
 
 __all__ = [
+    "Divergence",
     "PhotoError",
     "Restoration",
     "Restorer",
@@ -24,6 +26,7 @@ __all__ = [
 
 # Loaded at first use: the command line answers --help without torch, whose import takes a second.
 _HOME = {
+    "Divergence": "restore.solvers",
     "PhotoError": "restore.images",
     "Restoration": "restore.restorer",
     "Restorer": "restore.restorer",

@@ -15,7 +15,9 @@ from operators.convolution import Boundary
 from operators.mask import Mask
 from operators.noise import Noise
 from operators.resize import Downsample, Filter
+from restore import solvers
 from restore.images import Photo, read, read_mask
+from restore.preparation import CALL, OWN
 from restore.restorer import Restorer
 from restore.result import Result
 
@@ -45,6 +47,7 @@ def deblur(
 
     PhotoError for a photo that cannot be read, ValueError for a kernel or an argument, PriorError.
     """
+    check_names(options, "kernel", "boundary")
     seen = read(photo)
     operator = Blur(as_kernel(kernel).to(seen.pixels), boundary)
     result = _run(seen, operator, seen.pixels, noise, seed, samples, polish, options)
@@ -68,6 +71,7 @@ def upscale(
 
     filter: how the small picture was made: bicubic, lanczos or box. Everything else as of `deblur`.
     """
+    check_names(options, "factor", "filter")
     seen = read(photo)
     operator = Downsample(factor, filter)
     return _run(seen, operator, seen.pixels, noise, seed, samples, polish, options)
@@ -89,6 +93,7 @@ def inpaint(
     With a noise (standard deviation on [0, 1]) the known pixels are denoised too. Everything else
     as of `deblur`. PhotoError where the mask has another size, or leaves nothing to do.
     """
+    check_names(options, "mask")
     seen = read(photo)
     unknown = read_mask(mask, *seen.pixels.shape[2:])
     given = seen.pixels.masked_fill(unknown, 0)
@@ -113,6 +118,7 @@ def restore(
     **options: Any,
 ) -> Result:
     """Restore what was observed through any operator; all else as of `Restorer` and `stream`."""
+    check_names(options, "operator")
     photo = None if isinstance(y, Tensor) else read(y)
     pixels = y if photo is None else photo.pixels
     return _run(photo, operator, pixels, noise, seed, samples, polish, options)
@@ -144,9 +150,19 @@ def _run(
     return job.result() if photo is None else job.result().of(photo)
 
 
+def check_names(options: dict[str, Any], *others: str) -> None:
+    """Refuse an unknown solver (ValueError) or option (TypeError) before anything is read.
+
+    others: what the task takes besides, to be named where it is nearest.
+    """
+    solver = options.get("solver", "dpir")
+    given = [name for name, value in options.items() if name not in OWN and value is not None]
+    found = solvers.get(solver) if isinstance(solver, str) else solver
+    solvers.check_options(found, given, also=(*OWN, *CALL, *others))
+
+
 def made(options: dict[str, Any]) -> tuple[Restorer, dict[str, Any]]:
     """A restorer from the options that are its own, and those that are left for the solver."""
-    own = ("prior", "solver", "device", "dtype", "tile", "offline")
-    taken = {name: options[name] for name in own if name in options}
-    rest = {name: value for name, value in options.items() if name not in own and value is not None}
+    taken = {name: options[name] for name in OWN if name in options}
+    rest = {name: value for name, value in options.items() if name not in OWN and value is not None}
     return Restorer(**taken), rest

@@ -1,29 +1,43 @@
 """What a restoration needs before its first step: prior, noise, padding, a count of evaluations."""
 
+import math
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
+from numbers import Real
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from operators.base import Operator
 from operators.mask import Crop
+from operators.measurement import Measurement, require_finite
 from operators.noise import Gaussian, Noise
 from priors.base import Prior, Shape
 from priors.schedule import Level
+from restore import solvers
 from restore.noise_level import estimate_sigma
+from restore.solvers import Divergence, Solver
+
+OWN = ("prior", "solver", "device", "dtype", "tile", "offline")
+"""Options of a restorer that are none of the solver's."""
+CALL = ("noise", "seed", "samples", "polish")
+"""Those of a call."""
 
 
 class CountedPrior(Prior):
-    """A prior that counts how often its network is asked."""
+    """A prior that counts how often its network is asked, and remembers the last level."""
 
     def __init__(self, prior: Prior) -> None:
         self.prior, self.evaluations = prior, 0
+        self.level: Level | None = None
         self.schedule, self.multiple, self.unit = prior.schedule, prior.multiple, prior.unit
 
     def denoise(self, x: Tensor, level: Level) -> Tensor:
         """As the prior; one evaluation more."""
         self.evaluations += 1
+        self.level = level
         return self.prior.denoise(x, level)
 
     def encode(self, image: Tensor) -> Tensor:
@@ -50,12 +64,55 @@ def loaded(name: str, precision: torch.dtype, where: str, offline: bool) -> Prio
 
 
 def noise_model(noise: float | Noise | None, pixels: Tensor) -> tuple[Noise, bool]:
-    """The noise of a measurement, and whether it had to be estimated; ValueError when negative."""
+    """The noise of a measurement, and whether it had to be estimated.
+
+    ValueError when it is a number that is negative, NaN or infinite; TypeError for no noise at all.
+    """
     if noise is None:
         return Gaussian(float(estimate_sigma(_at_least(16, pixels.float())).mean())), True
-    if isinstance(noise, int | float):
-        return Gaussian(float(noise)), False
-    return noise, False
+    given: Any = noise  # also a number of numpy
+    if isinstance(given, Real):
+        sigma = float(given)
+        if not 0 <= sigma < math.inf:
+            raise ValueError(
+                f"noise: got {sigma}; give its standard deviation sigma on [0, 1], a finite number "
+                ">= 0 (0: exact but for the rounding of 8 bits), or None to have it estimated"
+            )
+        return Gaussian(sigma), False
+    if not hasattr(given, "variance"):
+        raise TypeError(f"noise: got {given!r}; give a number, a noise model or None")
+    return given, False
+
+
+def image_seeds(seed: int | Sequence[int], count: int) -> tuple[int, ...]:
+    """One seed an image: those given, or counted up from one; ValueError for another count."""
+    seeds = tuple(range(seed, seed + count)) if isinstance(seed, int) else tuple(seed)
+    if len(seeds) != count:
+        raise ValueError(f"seed: got {len(seeds)} for {count} images; give one an image")
+    return seeds
+
+
+def check_measured(y: Tensor) -> None:
+    """ValueError unless y is a floating-point measurement (B, C, h, w) of finite values."""
+    if y.ndim != 4 or 0 in y.shape or not y.is_floating_point():
+        raise ValueError(
+            f"y: got {tuple(y.shape)} of {str(y.dtype).removeprefix('torch.')}; give a "
+            "floating-point tensor (B, C, h, w) on the [0, 1] scale"
+        )
+    require_finite("y", y)
+
+
+@torch.no_grad()
+def check_fit(measurement: Measurement[Operator]) -> None:
+    """ValueError when the operator gives no measurement of y's shape: mask, kernel, factor."""
+    y, operator = measurement.y, measurement.operator
+    shape = tuple(y.shape)
+    try:
+        found = tuple(operator(y.new_zeros(measurement.image_shape)).shape)
+    except ValueError as error:
+        raise ValueError(f"y: shape {shape} does not fit {operator!r} ({error})") from error
+    if found != shape:
+        raise ValueError(f"y: shape {shape} where {operator!r} gives {found}; one of them is wrong")
 
 
 def _at_least(side: int, pixels: Tensor) -> Tensor:
@@ -84,6 +141,16 @@ def checked_tile(tile: int | str) -> int | None:
     if side != 0 and side < 64:
         raise ValueError(f'tile: got {tile!r}; give 0 for none, "auto", or at least 64 pixels')
     return side
+
+
+def explained(error: Divergence, solver: Solver, prior: CountedPrior, dtype: str) -> Divergence:
+    """The error with the solver, the noise level, and what of this restoration may be changed."""
+    level = prior.level
+    noise = "" if level is None else f" at noise level {level.ratio * prior.unit:.3g} of [0, 1]"
+    strengths = [name for name in ("gamma", "lambda_", "zeta") if name in solvers.options(solver)]
+    advice = f" ({', '.join(strengths)})" if strengths else ""
+    advice += f", or dtype float32 for {dtype}" if dtype in ("float16", "bfloat16") else ""
+    return Divergence(f"{solvers.title(solver)}{noise}, {error}{advice}")
 
 
 def installed_version() -> str:

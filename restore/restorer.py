@@ -17,16 +17,22 @@ from restore import solvers
 from restore.certificate import certify
 from restore.images import Photo, read
 from restore.preparation import (
+    CALL,
+    OWN,
     CountedPrior,
+    check_fit,
+    check_measured,
     checked_tile,
+    explained,
+    image_seeds,
     installed_version,
     loaded,
     noise_model,
     padding,
 )
 from restore.result import Result
-from restore.solvers import Solver, State
-from restore.solvers.base import QUANTISATION
+from restore.solvers import Divergence, Solver, State
+from restore.solvers.base import ADVICE, QUANTISATION
 
 TILE_ABOVE = 1024 * 1024
 """Pictures of more pixels than this are tiled when `tile` is "auto"."""
@@ -39,7 +45,7 @@ class Restorer:
     "module:function" or a function. device: auto, cpu, cuda, cuda:N, mps. dtype of the networks:
     auto, float32, bfloat16, float16. tile: side of the windows in pixels, 0 for none, "auto" for
     windows of 512 above a megapixel. options: of the solver, defaults of every call.
-    ValueError and TypeError name what is unknown and the nearest names; priors.PriorError.
+    ValueError and TypeError name, first of all, what is unknown and what is near; PriorError.
     """
 
     def __init__(
@@ -54,6 +60,7 @@ class Restorer:
         **options: Any,
     ) -> None:
         self.solver = solvers.get(solver) if isinstance(solver, str) else solver
+        solvers.check_options(self.solver, options, also=OWN)
         self.device = devices.device(device)
         self.prior_name = prior if isinstance(prior, str) else type(prior).__name__
         self.tile = checked_tile(tile)
@@ -97,23 +104,25 @@ class Restorer:
         """A restoration to iterate step by step; leaving the loop cancels it.
 
         y: a picture (path, bytes, PIL, array) or a measurement tensor (B, C, h, w). noise: standard
-        deviation on [0, 1], or a noise model; estimated from y when None. seed: one integer for the
-        first image (the next take the following ones), or one an image. samples: how many are
-        drawn; their mean and spread are reported. polish: end with a projection onto the data.
-        ValueError for a negative noise or samples < 1; TypeError for an operator or option that the
-        solver does not take; PhotoError for a file.
+        deviation on [0, 1], or a noise model; estimated from y when None; 0 is that of 8 bits, but
+        refused by solvers whose likelihood needs more. seed: one integer for the first image (the
+        next take the following ones), or one an image. samples: how many are drawn; their mean and
+        spread are reported. polish: end with a projection onto the data. ValueError for a negative
+        noise, samples < 1, a y that is not finite or not the operator's; TypeError for an operator
+        or option that the solver does not take; PhotoError. solvers.Divergence while iterating.
         """
-        photo = None if isinstance(y, Tensor) else read(y)
-        pixels = y if photo is None else photo.pixels
+        solvers.check_options(self.solver, options, also=CALL)
         chosen = {**self.options, **options}
         solvers.check(self.solver, operator, chosen)
+        photo = None if isinstance(y, Tensor) else read(y)
+        pixels = y if photo is None else photo.pixels
+        check_measured(pixels)
         if samples < 1:
             raise ValueError(f"samples: got {samples}; at least 1 is needed")
         model, estimated = noise_model(noise, pixels)
         measurement = Measurement(pixels.float(), operator, model).to(self.device)
-        seeds = tuple(range(seed, seed + len(pixels))) if isinstance(seed, int) else tuple(seed)
-        if len(seeds) != len(pixels):
-            raise ValueError(f"seed: got {len(seeds)} for {len(pixels)} images; give one an image")
+        seeds = image_seeds(seed, len(pixels))
+        check_fit(measurement)
         return Restoration(self, measurement, photo, seeds, samples, polish, chosen, estimated)
 
     def fitted_prior(self, shape: Shape) -> "CountedPrior":
@@ -158,7 +167,10 @@ class Restoration(Iterator[State]):
 
     def __next__(self) -> State:
         began = time.perf_counter()
-        self._state = next(self._states)
+        try:
+            self._state = next(self._states)
+        except Divergence as error:
+            raise explained(error, self.restorer.solver, self.prior, self.restorer.dtype) from error
         self._seconds += time.perf_counter() - began
         return self._state
 
@@ -205,6 +217,10 @@ class Restoration(Iterator[State]):
         operator = self.measurement.operator
         if polish and isinstance(operator, LinearOperator):
             picture = operator.prox(picture, self.measurement.y, self._polish_weight())
+        if not bool(picture.isfinite().all()):
+            raise Divergence(
+                f"step {state.step} of {state.steps}: its picture is NaN or infinite; {ADVICE}"
+            )
         return picture.clamp(0, 1)
 
     def _polish_weight(self) -> float:
@@ -216,7 +232,7 @@ class Restoration(Iterator[State]):
         defaults = {k: p.default for k, p in solvers.options(solver).items()}
         return {
             "photomend": installed_version(),
-            "solver": getattr(solver, "__name__", repr(solver)),
+            "solver": solvers.title(solver),
             "options": {**defaults, **self.options},
             "operator": repr(self.measurement.operator),
             "noise": {"model": repr(self.measurement.noise), "estimated": self.estimated},

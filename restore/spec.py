@@ -7,42 +7,14 @@ Python signatures are held equal to them by the tests. `Deblur.model_json_schema
 import difflib
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
-
-def _quotient(value: object) -> object:
-    """Read "6.4/255" as the number it is; leave everything else to pydantic."""
-    if not isinstance(value, str) or value.count("/") != 1:
-        return value
-    try:
-        above, below = (float(part) for part in value.split("/"))
-        return above / below
-    except (ValueError, ZeroDivisionError):
-        return value
-
-
-Sigma = Annotated[float, BeforeValidator(_quotient), Field(ge=0, le=1, allow_inf_nan=False)]
-"""A standard deviation of noise on the [0, 1] scale, or in 8-bit levels as "6.4/255"."""
-
-
-def _split(value: object) -> object:
-    """Read "x4,box" as the words that it lists."""
-    return value.split(",") if isinstance(value, str) else value
-
-
-Words = Annotated[list[str], BeforeValidator(_split)]
-"""Words, in text separated by commas."""
+from restore.declared import Counts, Declared, Sigma, Sigmas, Words
 
 Tile = Literal["auto"] | Annotated[int, Field(ge=0)]
 
 
 KERNELS = "gaussian:SIGMA, motion:LENGTH,DEGREES, disk:RADIUS, walk:SIZE,INTENSITY,SEED in pixels"
-
-
-class Declared(BaseModel):
-    """A set of options: their names, types, ranges, defaults and helps."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Options(Declared):
@@ -161,12 +133,18 @@ class Bench(Declared):
         description="Classical methods, solvers, module:function, imdn (a published network for "
         "x4), with commas. Default: all classical ones and the default solver.",
     )
-    sigma: Annotated[Sigma, Field(gt=0)] = Field(
-        0.025, description="Standard deviation of the noise, in [0, 1], or as 6.4/255."
+    sigma: Sigmas = Field(
+        (0.025, 0.05),
+        min_length=1,
+        description="Standard deviations of the noise, in [0, 1], or as 6.4/255, with commas.",
     )
     limit: int | None = Field(None, ge=1, description="Photos a set. Default: all.")
     size: int = Field(256, ge=4, multiple_of=4, description="Side of the pictures.")
-    steps: int | None = Field(None, ge=1, description="Of the solvers. Default: their own.")
+    steps: Counts | None = Field(
+        None,
+        min_length=1,
+        description="Of the solvers, such as 10,20,50: each is run. Default: their own.",
+    )
     seed: int = Field(0, ge=0, description="Of the noise.")
     prior: str = Field("embedded", description="As of the other commands.")
     peers: str | None = Field(
@@ -204,6 +182,15 @@ class BenchLatent(Declared):
     lpips_weights: str | None = Field(
         None, description="File of LPIPS weights. Default: downloaded, or left out without network."
     )
+
+
+class BenchPeers(Declared):
+    """Time operators and solvers beside those of deepinv, which has to be installed."""
+
+    sizes: Counts = Field((256, 512, 1024), min_length=1, description="Sides of the pictures.")
+    batches: Counts = Field((1, 8), min_length=1, description="Pictures at once.")
+    steps: int = Field(10, ge=3, description="Evaluations of the network by each solver.")
+    prior: str = Field("embedded", description="As of the other commands.")
 
 
 class BenchPosterior(Declared):

@@ -1,28 +1,36 @@
 """One cell of the benchmark: a picture and a task, measured, restored by every method, scored."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
 
 from operators import LinearOperator, Measurement, Operator
-from restore.bench.methods import Method
+from restore.bench.methods import Estimate, Method
 from restore.bench.protocol import Picture, Task, measure
 from restore.bench.records import Cache, Record, question
 from restore.certificate import certify
 from restore.images import read, write
 from restore.metrics import psnr, ssim
+from restore.solvers import Divergence
 
 SEEDS_APART = 100_000
 """Between the seeds of two runs: image i restores with seed i + SEEDS_APART times the run's."""
 
 
+class Scores(NamedTuple):
+    """records, under the labels of their methods; failures, a line each, of those without."""
+
+    records: list[Record]
+    failures: list[str]
+
+
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """What all cells of a run share.
+    """What all cells of a run at one noise level share.
 
     lpips: (x, reference) -> (B,), None where it cannot be had. shown: indices of the pictures whose
     estimates are kept as files, for the contact sheet. cache: what is known already.
@@ -35,27 +43,52 @@ class Cells:
     shown: frozenset[int]
     cache: Cache
 
-    def score(self, picture: Picture, task: Task, methods: Sequence[Method]) -> list[Record]:
-        """Score the methods on a picture; it is measured only if one of them is not known yet."""
-        measurement = None
-        records = []
-        for method in methods:
-            asked = self._asked(picture, task, method)
-            record = self.cache.get(question(**asked), lpips=self.lpips is not None)
-            if record is None or self._lacks_file(picture, task, method):
-                measurement = measurement or measure(task, picture, self.sigma, self.seed)
-                record = self._score(asked, measurement, picture, task, method)
-            records.append(record)
-        return records
+    def missing(self, picture: Picture, task: Task, methods: Sequence[Method]) -> int:
+        """How many estimates `score` would have to make."""
+        return sum(self._known(picture, task, method) is None for method in methods)
 
-    def file(self, picture: Picture, task: Task, method: str) -> Path:
-        """Where the estimate of a shown picture is kept."""
-        name = f"{picture.group}-{picture.name}-{method.replace(':', '.')}-{self.sigma:g}.png"
+    @torch.no_grad()
+    def score(
+        self,
+        picture: Picture,
+        task: Task,
+        methods: Sequence[Method],
+        made: Callable[[], None] = lambda: None,
+    ) -> Scores:
+        """Score the methods on a picture; it is measured only if one of them is not known yet.
+
+        made is called after every estimate. A method that refuses the task, or diverges, fails.
+        """
+        measurement = None
+        scores = Scores([], [])
+        for method in methods:
+            record = self._known(picture, task, method)
+            if record is None:
+                measurement = measurement or measure(task, picture, self.sigma, self.seed)
+                try:
+                    estimate = method(measurement, task, picture.index + SEEDS_APART * self.seed)
+                except (Divergence, TypeError, ValueError) as error:
+                    where = f"{picture.group}/{picture.name}, {task.name}, sigma {self.sigma:g}"
+                    scores.failures.append(f"{method.label} on {where}: {error}")
+                    continue
+                finally:
+                    made()
+                record = self._scored(estimate, measurement, picture, task, method)
+            scores.records.append(replace(record, method=method.label))
+        return scores
+
+    def file(self, picture: Picture, task: Task, label: str) -> Path:
+        """Where the estimate of a shown picture by the method of a label is kept."""
+        name = f"{picture.group}-{picture.name}-{label.replace(':', '.')}-{self.sigma:g}.png"
         return self.output / "pictures" / task.name / name
 
-    def _lacks_file(self, picture: Picture, task: Task, method: Method) -> bool:
-        file = self.file(picture, task, method.name)
-        return picture.index in self.shown and not file.is_file()
+    def _known(self, picture: Picture, task: Task, method: Method) -> Record | None:
+        """The record that needs no estimate; its picture, where it is shown, is on disk."""
+        file = self.file(picture, task, method.label)
+        if picture.index in self.shown and not file.is_file():
+            return None
+        asked = self._asked(picture, task, method)
+        return self.cache.get(question(**asked), lpips=self.lpips is not None)
 
     def _asked(self, picture: Picture, task: Task, method: Method) -> dict[str, Any]:
         return {
@@ -70,23 +103,21 @@ class Cells:
             "settings": method.settings(task, self.sigma),
         }
 
-    @torch.no_grad()
-    def _score(
+    def _scored(
         self,
-        asked: dict[str, Any],
+        estimate: Estimate,
         measurement: Measurement[LinearOperator],
         picture: Picture,
         task: Task,
         method: Method,
     ) -> Record:
-        estimate = method(measurement, task, picture.index + SEEDS_APART * self.seed)
         x, truth = estimate.pixels, picture.pixels
         if picture.index in self.shown:
-            file = self.file(picture, task, method.name)
+            file = self.file(picture, task, method.label)
             file.parent.mkdir(parents=True, exist_ok=True)
             write(read(x), file, overwrite=True)
         record = Record(
-            **asked,
+            **self._asked(picture, task, method),
             learned=method.learned,
             psnr=psnr(x, truth).item(),
             ssim=ssim(x, truth).item(),

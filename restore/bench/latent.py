@@ -193,6 +193,7 @@ class _Bench:
             self.folder,
             tasks=TASKS,
             methods=[DEFAULT_SOLVER],
+            sigma=0.025,
             limit=self.asked["limit"],
             lpips_weights=self.lpips_weights,
             output=self.output / "restoration",

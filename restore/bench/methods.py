@@ -15,8 +15,10 @@ from restore import solvers
 from restore.bench.baselines import BASELINES, Baseline
 from restore.bench.peers import IMDN, IMDN_FILE, filled, peer_file
 from restore.bench.protocol import BenchError, Task
+from restore.bench.records import digest
 from restore.device import peak_memory
 from restore.restorer import Restorer
+from restore.solvers import Solver
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +36,12 @@ class Method(Protocol):
 
     @property
     def name(self) -> str:
-        """What tables call it."""
+        """What records call it."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """What tables call it: the name, and the number of steps where there are several."""
         ...
 
     @property
@@ -67,6 +74,11 @@ class Classical:
         """The baseline's name."""
         return self.baseline.name
 
+    @property
+    def label(self) -> str:
+        """The name."""
+        return self.name
+
     def knows(self, task: Task) -> bool:
         """Tell whether its weight was tuned for the task."""
         return task.name in self.baseline.tasks
@@ -85,11 +97,34 @@ class Classical:
 
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """A solver with a learned prior, as users call it: `Restorer` with the noise told."""
+    """A solver with a learned prior, as users call it: `Restorer` with the noise told.
+
+    weights: a digest of those of the prior, None where it has no name. several: other numbers of
+    steps are run too.
+    """
 
     name: str
     restorer: Restorer
+    weights: str | None = None
+    several: bool = False
     learned: bool = True
+
+    @property
+    def label(self) -> str:
+        """The name, as in dpir@20 where other numbers of steps are run too."""
+        return f"{self.name}@{self.steps}" if self.several else self.name
+
+    @property
+    def steps(self) -> int | None:
+        """The number of steps, by default the solver's; None where it has no such option."""
+        steps: int | None = self.restorer.options.get("steps", self.usual_steps)
+        return steps
+
+    @property
+    def usual_steps(self) -> int | None:
+        """The solver's default."""
+        known = solvers.options(self.restorer.solver)
+        return known["steps"].default if "steps" in known else None
 
     def knows(self, task: Task) -> bool:
         """True: every task is a linear operator."""
@@ -99,7 +134,8 @@ class Learned:
         """The prior and the solver's options, defaults included."""
         defaults = {k: p.default for k, p in solvers.options(self.restorer.solver).items()}
         options = {k: repr(v) for k, v in {**defaults, **self.restorer.options}.items()}
-        return {"prior": self.restorer.prior_name, "dtype": self.restorer.dtype, **options}
+        prior = {"prior": self.restorer.prior_name, "weights": self.weights}
+        return {**prior, "dtype": self.restorer.dtype, **options}
 
     def __call__(self, measurement: Measurement[LinearOperator], task: Task, seed: int) -> Estimate:
         """Restore, with the seed of this image."""
@@ -122,6 +158,11 @@ class Published:
     file: Path
     learned: bool = True
 
+    @property
+    def label(self) -> str:
+        """The name."""
+        return self.name
+
     def knows(self, task: Task) -> bool:
         """Tell whether it was trained for the task."""
         return task.name == self.task
@@ -143,21 +184,27 @@ def choose(
     names: Sequence[str] | None,
     tasks: Sequence[Task],
     prior: str | Prior,
-    steps: int | None,
+    steps: Sequence[int] | None = None,
     peers: Path | None = None,
 ) -> list[Method]:
     """Give the named methods: baselines, solvers by name or as module:function, or imdn.
 
-    By default every baseline and the default solver. steps goes to the solvers that take it.
-    peers: the folder of the published networks' weights, which imdn needs.
+    By default every baseline and the default solver. steps: those that are run of a solver which
+    takes them, each a method of its own, by default the solver's. peers: the folder of the
+    published networks' weights, which imdn needs.
     BenchError when no task can use a method or a name is unknown; priors.PriorError.
     """
     names = [*BASELINES, DEFAULT_SOLVER] if names is None else names
+    found = {name: None if name in (*BASELINES, IMDN_METHOD) else _solver(name) for name in names}
+    named = isinstance(prior, str) and any(found.values())
+    weights = digest(str(prior)) if named else None
     methods: list[Method] = []
-    for name in names:
-        method = _method(name, prior, steps, peers)
-        if any(method.knows(task) for task in tasks):
-            methods.append(method)
+    for name, solver in found.items():
+        if solver is not None:
+            methods += _learned(name, solver, prior, weights, steps or ())
+        else:
+            methods.append(Classical(BASELINES[name]) if name in BASELINES else _published(peers))
+    methods = [method for method in methods if any(method.knows(task) for task in tasks)]
     if not methods:
         raise BenchError(f"methods: none of {', '.join(names)} can do the tasks; name others")
     return methods
@@ -165,12 +212,6 @@ def choose(
 
 DEFAULT_SOLVER: str = "dpir"
 IMDN_METHOD = "imdn"
-
-
-def _method(name: str, prior: str | Prior, steps: int | None, peers: Path | None) -> Method:
-    if name in BASELINES:
-        return Classical(BASELINES[name])
-    return _published(peers) if name == IMDN_METHOD else _learned(name, prior, steps)
 
 
 def _published(peers: Path | None) -> Published:
@@ -182,15 +223,21 @@ def _published(peers: Path | None) -> Published:
     return Published(IMDN_METHOD, "x4", filled(IMDN(), file), file)
 
 
-def _learned(name: str, prior: str | Prior, steps: int | None) -> Learned:
+def _solver(name: str) -> Solver:
     try:
-        solver = solvers.get(name)
+        return solvers.get(name)
     except ValueError as error:
         others = ", ".join([*BASELINES, IMDN_METHOD])
         raise BenchError(f"methods: {error}, or one of {others}") from error
-    takes_steps = steps is not None and "steps" in solvers.options(solver)
-    options: dict[str, Any] = {"steps": steps} if takes_steps else {}
-    return Learned(name, Restorer(prior, solver, **options))
+
+
+def _learned(
+    name: str, solver: Solver, prior: str | Prior, weights: str | None, steps: Sequence[int]
+) -> list[Learned]:
+    asked = [{"steps": each} for each in steps] if "steps" in solvers.options(solver) else []
+    options: list[dict[str, Any]] = [*asked] or [{}]
+    several = len(options) > 1
+    return [Learned(name, Restorer(prior, solver, **each), weights, several) for each in options]
 
 
 def _reset_peak_memory() -> None:

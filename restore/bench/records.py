@@ -1,5 +1,6 @@
 """Records of a benchmark, one an image, task and method, kept as lines of JSON to resume from."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -48,6 +49,16 @@ _ASKED = ("image", "group", "index", "task", "method", "sigma", "size", "seed", 
 def question(**asked: Any) -> str:
     """Name a cell of the benchmark; two runs that ask the same give the same text."""
     return json.dumps(asked, sort_keys=True)
+
+
+def digest(prior: str) -> str:
+    """Sixteen letters that tell the weights of a named prior from others; PriorError."""
+    from priors.hub import locate
+
+    found = hashlib.sha256()
+    for file in sorted(locate(prior).rglob("*.safetensors")):
+        found.update(file.read_bytes())
+    return found.hexdigest()[:16]
 
 
 class Cache:

@@ -1,4 +1,4 @@
-"""Where the time goes: network against operators, as ratios measured side by side in one run."""
+"""Where the time goes: parts as ratios, measured side by side in one run, and shares of steps."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -8,14 +8,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from priors.base import Prior, Shape
-from priors.schedule import Level
+from operators import LinearOperator, Measurement
+from priors.base import Prior
+from restore import solvers
 from restore.bench.methods import Learned
 from restore.bench.protocol import Picture, Task, measure
+from restore.bench.stopwatch import (
+    PARTS,
+    Stopwatch,
+    StopwatchPrior,
+    clock,
+    stopwatch_operator,
+    watched,
+)
 from restore.restorer import Restorer
 
 REPEATS = 5
 SIDE = 1024
+STEPS = 20
+"""As many steps of a solver are timed; with a thousand of them their shares would be the same."""
 
 
 def speed(
@@ -25,9 +36,13 @@ def speed(
 
     parts: of every operator its forward, adjoint and prox, and of the prior one evaluation, one
     with its gradient, encode and decode; in seconds (medians), in products of two 1024 x 1024
-    float32 matrices on the same device, and in evaluations of the network. solvers: seconds an
-    image on the first task and the share of them inside the prior's networks.
+    float32 matrices on the same device, and in evaluations of the network. solvers: where the time
+    of each goes on the first task, see `shares`; of one that is run with several numbers of steps,
+    the first.
     """
+    first: dict[str, Learned] = {}
+    for one in learned:
+        first.setdefault(one.name, one)
     prior = learned[0].restorer.prior if learned else None
     device = learned[0].restorer.device if learned else torch.device("cpu")
     pixels = picture.pixels.to(device)
@@ -40,7 +55,7 @@ def speed(
         "threads": torch.get_num_threads(),
         "device": str(device),
         "parts": _parts(actions, device),
-        "solvers": {one.name: _share(one, tasks[0], picture, sigma) for one in learned},
+        "solvers": {n: shares(one, tasks[0], picture, sigma) for n, one in first.items()},
     }
 
 
@@ -72,47 +87,6 @@ def _parts(
 def _matrix_product(device: torch.device) -> dict[str, Callable[[], object]]:
     matrix = torch.linspace(0, 1, SIDE**2, device=device).view(SIDE, SIDE)
     return {PRODUCT: lambda: matrix @ matrix}
-
-
-class StopwatchPrior(Prior):
-    """A prior that adds up the seconds spent in its networks, forward and backward."""
-
-    def __init__(self, prior: Prior) -> None:
-        self.prior, self.seconds = prior, 0.0
-        self.schedule, self.multiple, self.unit = prior.schedule, prior.multiple, prior.unit
-
-    def denoise(self, x: Tensor, level: Level) -> Tensor:
-        """As the prior, timed."""
-        return self._timed(lambda z: self.prior.denoise(z, level), x)
-
-    def encode(self, image: Tensor) -> Tensor:
-        """As the prior, timed."""
-        return self._timed(self.prior.encode, image)
-
-    def decode(self, x: Tensor) -> Tensor:
-        """As the prior, timed."""
-        return self._timed(self.prior.decode, x)
-
-    def state_shape(self, image_shape: Shape) -> Shape:
-        """As the prior."""
-        return self.prior.state_shape(image_shape)
-
-    def _timed(self, network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        # A view, so that its gradient is ready as soon as the network's backward pass is done.
-        entrance = x.view_as(x)
-        began = _clock(x.device)
-        result = network(entrance)
-        self.seconds += _clock(x.device) - began
-        if result.requires_grad and entrance.requires_grad and result is not entrance:
-            self._at_gradient(result, -1)
-            self._at_gradient(entrance, 1)
-        return result
-
-    def _at_gradient(self, tensor: Tensor, sign: int) -> None:
-        def add(gradient: Tensor) -> None:
-            self.seconds += sign * _clock(gradient.device)
-
-        tensor.register_hook(add)  # type: ignore[no-untyped-call,unused-ignore]
 
 
 def _operator_actions(
@@ -158,17 +132,45 @@ def _medians(actions: dict[str, Callable[[], object]], device: torch.device) -> 
     return {name: median(each) for name, each in seconds.items()}
 
 
-def _share(one: Learned, task: Task, picture: Picture, sigma: float) -> dict[str, float]:
-    stopwatch = StopwatchPrior(one.restorer.prior)
-    restorer = Restorer(
-        stopwatch, one.restorer.solver, device=str(one.restorer.device), **one.restorer.options
-    )
-    timed = Learned(one.name, restorer)
-    estimate = timed(measure(task, picture, sigma), task, seed=0)
+def shares(one: Learned, task: Task, picture: Picture, sigma: float) -> dict[str, float]:
+    """Where the time of a solver goes, over at most `STEPS` steps.
+
+    seconds and evaluations: of those steps. start_seconds: what the first step takes beyond the
+    others, for what is done once. network_share, autoencoder_share, operator_share
+    (`restore.bench.stopwatch`) and rest_share: of the steps after the first.
+    """
+    known, options = solvers.options(one.restorer.solver), dict(one.restorer.options)
+    measurement = measure(task, picture, sigma)
+    if "steps" in known:
+        options["steps"] = min(options.get("steps", known["steps"].default), STEPS)
+        # Spectra, eigenvectors and the like stay with the operator.
+        _watched(one, measurement, {**options, "steps": min(options["steps"], 2)})
+    return _watched(one, measurement, options)
+
+
+def _watched(
+    one: Learned, measurement: Measurement[LinearOperator], options: dict[str, Any]
+) -> dict[str, float]:
+    watch, device = Stopwatch(), one.restorer.device
+    prior = StopwatchPrior(one.restorer.prior, watch)
+    restorer = Restorer(prior, one.restorer.solver, device=str(device), **options)
+    operator = stopwatch_operator(measurement.operator.to(device), watch)
+    job = restorer.stream(measurement.y, operator, noise=measurement.sigma)
+    marks = [(clock(device), dict(watch.seconds))]
+    with watched(watch):
+        for _ in job:
+            marks.append((clock(device), dict(watch.seconds)))
+    steps = len(marks) - 1
+    (begin, _), (first, before), (end, after) = marks[0], marks[min(1, steps - 1)], marks[-1]
+    whole = end - first
+    parts = {f"{part}_share": (after[part] - before[part]) / whole for part in PARTS}
     return {
-        "seconds": estimate.seconds,
-        "evaluations": estimate.evaluations,
-        "network_share": stopwatch.seconds / estimate.seconds,
+        "steps": steps,
+        "evaluations": job.prior.evaluations,
+        "seconds": end - begin,
+        "start_seconds": max(0.0, first - begin - whole / max(steps - 1, 1)),
+        **parts,
+        "rest_share": 1 - sum(parts.values()),
     }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import Any
 
+from restore.bench.curves import noise_levels, table
 from restore.bench.records import Record
 
 FIGURES = ("psnr", "ssim", "lpips", "chi_square", "evaluations", "seconds", "peak_memory_bytes")
@@ -15,58 +16,78 @@ def summarise(records: Sequence[Record], default: str | None) -> dict[str, Any]:
     A gain is positive where the default method is better than the best classical one: psnr_gain
     in dB, lpips_gain in LPIPS (so much lower). The observation itself counts as classical, since
     a restoration that looks worse than its input is none; a published network does not. Methods
-    are compared over the images that all of them have restored.
+    are compared over the images that all of them have restored; those with the fewest are left out
+    where there would be none.
     """
     names = dict.fromkeys(record.task for record in records)
     return {name: _task([r for r in records if r.task == name], default) for name in names}
 
 
-def markdown(report: dict[str, Any]) -> str:
-    """Write the report of `restore.bench.main` as Markdown: settings, a table a task, speed."""
-    settings = report["settings"]
-    lines = [
+def markdown(report: dict[str, Any], pictures: Sequence[str] = ()) -> str:
+    """Write the report of `restore.bench.main` as Markdown: settings, tables, curves, speed.
+
+    pictures: files beside it that show the curves.
+    """
+    settings, levels = report["settings"], noise_levels(report)
+    lines = [*_settings(settings)]
+    for sigma, tasks in levels:
+        where = f", sigma {sigma:g}" if len(levels) > 1 else ""
+        if len(levels) > 1:
+            lines += ["", f"## Noise of {sigma:g}"]
+        if settings["default"] is not None:
+            lines += ["", *_overview(tasks, settings["default"])]
+        for name, task in tasks.items():
+            lines += ["", f"## {settings['titles'][name]} ({name}){where}", "", *_table(task)]
+            lines += _verdict(task, settings["default"])
+    if report["curves"]:
+        lines += ["", "## Quality against network evaluations", "", *table(report, pictures)]
+    if report.get("speed"):
+        lines += ["", "## Speed", "", *_speed(report["speed"])]
+    if report["failures"]:
+        lines += ["", "## What failed", "", *(f"- {failure}" for failure in report["failures"])]
+    return "\n".join(lines) + "\n"
+
+
+def _settings(settings: dict[str, Any]) -> list[str]:
+    sigmas = settings["sigmas"]
+    return [
         "# Benchmark",
         "",
         f"{settings['images']} photos of {settings['size']} x {settings['size']} pixels from "
         f"{', '.join(settings['groups'])}; white Gaussian noise of standard deviation "
-        f"{settings['sigma']} on [0, 1] (papers that hold images in [-1, 1] state "
-        f"{2 * settings['sigma']:g}), never clipped; seed {settings['seed']}.",
+        f"{' and '.join(f'{sigma:g}' for sigma in sigmas)} on [0, 1] (papers that hold images in "
+        f"[-1, 1] state {' and '.join(f'{2 * sigma:g}' for sigma in sigmas)}), never clipped; seed "
+        f"{settings['seed']}.",
         "Image i of the set: motion kernel seed 1000 + i, mask seed 2000 + i, noise seed 3000 + i "
         "+ 100000 x seed, Levin kernel i mod 8, solver seed i + 100000 x seed.",
         "",
-        "Classical methods are tuned on set5 to the best PSNR; methods in bold are networks. "
+        "Classical methods are tuned on set5 to the best PSNR; methods in bold are networks, and "
+        "what follows an @ is their number of steps. "
         "* marks the best classical figure; chi-square is about 1 where the residual looks like "
         "the noise. MiB: the largest peak memory of the process.",
     ]
-    if settings["default"] is not None:
-        lines += ["", *_overview(report["tasks"], settings["default"])]
-    for name, task in report["tasks"].items():
-        lines += ["", f"## {settings['titles'][name]} ({name})", "", *_table(task)]
-        lines += _verdict(task, settings["default"])
-    if report.get("speed"):
-        lines += ["", "## Speed", "", *_speed(report["speed"])]
-    return "\n".join(lines) + "\n"
 
 
 def _task(records: Sequence[Record], default: str | None) -> dict[str, Any]:
-    methods = dict.fromkeys(record.method for record in records)
-    seen = [{r.index for r in records if r.method == name} for name in methods]
-    common = set.intersection(*seen)
+    names = dict.fromkeys(record.method for record in records)
+    seen = {name: {r.index for r in records if r.method == name} for name in names}
+    while not (common := set.intersection(*seen.values())):
+        del seen[min(seen, key=lambda name: len(seen[name]))]
     fair = [record for record in records if record.index in common]
-    table = {name: _means([r for r in fair if r.method == name]) for name in methods}
-    classical = [name for name in methods if not table[name]["learned"]]
+    means = {name: _means([r for r in fair if r.method == name]) for name in seen}
+    classical = [name for name in means if not means[name]["learned"]]
     best = {
-        "psnr": _first(classical, lambda name: -table[name]["psnr"]),
+        "psnr": _first(classical, lambda name: -means[name]["psnr"]),
         "lpips": _first(
-            [name for name in classical if table[name]["lpips"] is not None],
-            lambda name: table[name]["lpips"],
+            [name for name in classical if means[name]["lpips"] is not None],
+            lambda name: means[name]["lpips"],
         ),
     }
     return {
         "images": len(common),
-        "methods": table,
+        "methods": means,
         "best_classical": best,
-        **_gains(table, best, default if default in table else None),
+        **_gains(means, best, default if default in means else None),
     }
 
 
@@ -174,12 +195,22 @@ def _speed(speed: dict[str, Any]) -> list[str]:
         figures = (1000 * part["seconds"], part["products"], part["evaluations"])
         shown = ("-" if figure is None else f"{figure:.3g}" for figure in figures)
         lines.append(f"| {name} | {' | '.join(shown)} |")
-    if speed["solvers"]:
-        lines += ["", "| solver | seconds an image | evaluations | share of the networks |"]
-        lines.append("|---|---|---|---|")
+    if not speed["solvers"]:
+        return lines
+    lines += [
+        "",
+        "Where the time of a step goes; autoencoder: encoder, decoder and its linear part; "
+        "operator: with its transpose and prox; start: what is done once, before the first step.",
+        "",
+        "| solver | steps | evaluations | seconds | start | network | autoencoder | operator "
+        "| rest |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
     for name, one in speed["solvers"].items():
-        share = f"{100 * one['network_share']:.0f} %"
-        lines.append(f"| {name} | {one['seconds']:.2f} | {one['evaluations']} | {share} |")
+        shares = (one[f"{part}_share"] for part in ("network", "autoencoder", "operator", "rest"))
+        row = [name, str(one["steps"]), str(one["evaluations"]), f"{one['seconds']:.2f}"]
+        row += [f"{one['start_seconds']:.2f}", *(f"{100 * share:.1f} %" for share in shares)]
+        lines.append(f"| {' | '.join(row)} |")
     return lines
 
 

@@ -1,4 +1,4 @@
-"""bench: measure restorations, a prior, or latent spaces; without a subcommand, restorations."""
+"""bench: measure restorations, a prior, latent spaces, or solvers; restorations by default."""
 
 from typing import Annotated, Any
 
@@ -36,8 +36,8 @@ class WithDefault(TyperGroup):
 
 app = typer.Typer(
     cls=WithDefault,
-    help="Measure restorations (the default), a prior on its own, or kinds of latent spaces. A "
-    "folder with the name of a subcommand is written ./prior.",
+    help="Measure restorations (the default), a prior on its own, kinds of latent spaces, or what "
+    "the draws of solvers are worth. A folder with the name of a subcommand is written ./prior.",
 )
 
 
@@ -85,3 +85,29 @@ def _latent(
     from restore.commands import inform
 
     raise typer.Exit(inform.bench_latent(folder, given, output, as_json))
+
+
+@app.command("peers", help=spec.BenchPeers.__doc__)
+@declared(spec.BenchPeers)
+def _peers(
+    *,
+    given: dict[str, Any],
+    output: Annotated[str, typer.Option("-o", "--output", help="Folder.")] = "out/bench-peers",
+    as_json: AsJson = False,
+) -> None:
+    from restore.commands import inform
+
+    raise typer.Exit(inform.bench_peers(given, output, as_json))
+
+
+@app.command("posterior", help=spec.BenchPosterior.__doc__)
+@declared(spec.BenchPosterior)
+def _posterior(
+    *,
+    given: dict[str, Any],
+    output: Annotated[str, typer.Option("-o", "--output", help="Folder.")] = "out/bench-posterior",
+    as_json: AsJson = False,
+) -> None:
+    from restore.commands import inform
+
+    raise typer.Exit(inform.bench_posterior(given, output, as_json))

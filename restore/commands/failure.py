@@ -44,6 +44,7 @@ def understood(error: Exception) -> Failure:
     if _disk_is_full(error):
         return Failure(line, FAILED, fatal=True)
     if isinstance(error, OSError) or kinds & {
+        "Divergence",
         "PhotoError",
         "MetricError",
         "TrainingError",

@@ -10,6 +10,7 @@ from typing import Any
 from restore import spec
 from restore.commands.failure import FAILED, NO_PRIOR, OK, Refusal
 from restore.commands.parameters import checked
+from restore.commands.progress import Progress
 
 
 def priors(names: list[str], as_json: bool) -> int:
@@ -69,7 +70,12 @@ def bench(folder: str | None, given: dict[str, Any], output: str, as_json: bool)
     options = dict(checked(spec.Bench, given))
     from restore.bench import main
 
-    return _benched(main, folder, options, output, as_json)
+    def run(place: Path | None, *, report: Any, **named: Any) -> dict[str, Any]:
+        with Progress(1) as progress:
+            progress.photo("estimates")
+            return main(place, report=progress.warn, progress=progress.step, **named)
+
+    return _benched(run, folder, options, output, as_json)
 
 
 def bench_prior(folder: str | None, given: dict[str, Any], output: str, as_json: bool) -> int:
@@ -86,6 +92,25 @@ def bench_latent(folder: str | None, given: dict[str, Any], output: str, as_json
     from restore.bench.latent import main
 
     return _benched(main, folder, options, output, as_json)
+
+
+def bench_peers(given: dict[str, Any], output: str, as_json: bool) -> int:
+    """Time operators and solvers beside those of deepinv; the exit code."""
+    options = dict(checked(spec.BenchPeers, given))
+    from restore.bench.deepinv_peers import main
+
+    try:
+        return _benched(lambda _, **named: main(**named), None, options, output, as_json)
+    except ImportError as error:
+        raise Refusal(f"{error}; pip install 'photomend[deepinv]'", FAILED) from error
+
+
+def bench_posterior(given: dict[str, Any], output: str, as_json: bool) -> int:
+    """Measure solvers against exact posteriors; the exit code."""
+    options = dict(checked(spec.BenchPosterior, given))
+    from restore.bench.posterior import main
+
+    return _benched(lambda _, **named: main(**named), None, options, output, as_json)
 
 
 PLACES = ("lpips_weights", "peers", "photos")

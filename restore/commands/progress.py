@@ -85,5 +85,6 @@ def _bar() -> Any:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
+        speed_estimate_period=3600.0,  # estimates of a benchmark take minutes, and differ
         transient=True,
     )

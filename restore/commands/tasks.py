@@ -60,13 +60,14 @@ class _Restored:
         """Refuse wrong arguments, and load the prior, before the first photo."""
         from restore import api, solvers
 
+        solver = self.arguments["solver"] = solvers.get(self.options.solver)
+        solvers.check_options(solver, self.arguments.keys() - dict(self.options).keys())
         if isinstance(self.options, spec.Deblur):
             self.arguments["kernel"] = api.as_kernel(self.options.kernel)
         if isinstance(self.options, spec.Restore):
             from restore import chain
 
             self.arguments["operator"] = chain.parse(self.options.operator)
-        self.arguments["solver"] = solvers.get(self.options.solver)
         api.made(self.arguments)
 
     def __call__(self, job: Job, progress: Progress) -> dict[str, Any]:

@@ -7,7 +7,7 @@ has x = x0, the clean estimate; `prior.decode(state.x0)` is the picture of any o
 import math
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -24,14 +24,35 @@ QUANTISATION = 1 / (255 * math.sqrt(12))
 
 Function = Callable[[Tensor], Tensor]
 
+ADVICE = "try more steps, a larger noise, a weaker pull of the data"
+"""Against a state that is not finite."""
 
-class State(NamedTuple):
-    """Where a solver stands after `step` of `steps`: its state x, and x0, what it makes of it."""
 
+class Divergence(RuntimeError):
+    """A solver, or a network in it, left the finite numbers; the message says where, what to do."""
+
+
+class _State(NamedTuple):
     step: int
     steps: int
     x: Tensor
     x0: Tensor
+
+
+class State(_State):
+    """Where a solver stands after `step` of `steps`: its state x, and x0, what it makes of it.
+
+    Divergence where x0 is not finite, so that no solver goes on from there.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, step: int, steps: int, x: Tensor, x0: Tensor) -> Self:
+        if not bool(x0.isfinite().all()):
+            raise Divergence(
+                f"step {step} of {steps}: the estimate x0 is NaN or infinite; {ADVICE}"
+            )
+        return super().__new__(cls, step, steps, x, x0)
 
 
 def start(measurement: Measurement[Any], prior: Prior, level: Level, seeds: Seeds) -> Tensor:

@@ -1,25 +1,41 @@
 """Denoising diffusion null-space model, DDNM+ (Wang et al., ICLR 2023, arXiv:2212.00490).
 
-    x^  <- D(E[x0 | x_t]);   x^ <- x^ + lambda_t A+ (y - A x^)
-    x_s <- mean of p(x_s | x_t, E(x^)) + sqrt(sigma^2 - (a lambda_t g)^2) n
+    x_t ~ N(alpha_t E(smooth estimate), sigma_t^2 I)
+    for t in levels from start_sigma down to end_sigma, s the next:
+        x^  <- D(E[x0 | x_t])
+        x^  <- x^ + A^T (A A^T + d)^-1 (y - A x^),   d = (sigma alpha_s / (2 sigma_s))^2
+        x_s <- alpha_s E(x^) + sigma_s (A^T A - d) (A^T A + d)^-1 n
+    the sample is the last E[x0 | x_t]
 
-sigma is the ancestral noise, a the factor of x0 in the mean, g the noise that A+ hands to the
-state. lambda_t = min(1, sigma / (a g)) leaves room for that noise, which the fresh one completes.
-An A+ that amplifies noise, such as that of a blur, is hence hardly heard: use DiffPIR there.
+Where A has a gain g, the second line brings the noise of y into x^ times g / (g^2 + d). Far above
+sqrt(d) that is the pseudo-inverse: y decides the range space of A and the prior its null space. As
+(g^2 - d)^2 + 4 d g^2 = (g^2 + d)^2, the noise of y and the fresh noise together have the variance
+sigma_s^2 in every direction, which is what the network is told, however much A amplifies. Where a
+floor is added to sigma, y brings a share less of it, and white noise the rest.
+
+Three things differ from the paper. It reads the gains off a singular value decomposition and cuts
+the factor where it grows too large; this one is a prox, and bends. It counts the noise of y as new
+at every step, but it is the same, so that small steps, each with room for a share of it, let in all
+of it; here every step draws all its noise afresh and there is nothing to add up. That also forgets
+what was wrongly filled, for which the paper travels back in time. And the start and the levels are
+those of DiffPIR (`restore.solvers.diffpir`). The prox is over states where D has a linear part
+(`restore.solvers.space`).
 """
 
-import math
 from collections.abc import Iterator
 from itertools import pairwise
 
 import torch
-from torch import Tensor
 
 from operators.base import LinearOperator
 from operators.measurement import Measurement
 from operators.seeds import Seeds
 from priors.base import Prior
-from restore.solvers.base import State, ancestral, column, move, start
+from priors.linear import linear
+from restore.solvers.base import State, deviation, noise_at, trust
+from restore.solvers.diffpir import falling
+from restore.solvers.smooth import smooth_estimate
+from restore.solvers.space import Space, space
 
 
 @torch.no_grad()
@@ -28,32 +44,39 @@ def ddnm(
     prior: Prior,
     seeds: Seeds,
     *,
-    steps: int = 100,
-    eta: float = 0.85,
+    steps: int = 30,
+    start_sigma: float = 0.4,
+    end_sigma: float = 0.02,
+    floor: float = 0.02,
 ) -> Iterator[State]:
     """Restore by replacing the part of the picture that the measurement determines.
 
-    steps >= 1 network evaluations; eta in [0, 1] the share of fresh noise, which must not be 0
-    where the measurement has noise, as nothing else makes room for it. No gradients.
+    steps >= 1 network evaluations; start_sigma >= end_sigma > 0 are noise levels in the picture on
+    [0, 1]; floor >= 0, in the same unit, is added to the noise of y in squares, as states do not
+    say all of a photo and must not bend to fit the rest. No gradients. ValueError when a level or
+    steps is not positive.
     """
-    operator, y = measurement.operator, measurement.y
-    levels = prior.schedule.levels(steps)
-    x = start(measurement, prior, levels[0], seeds)
-    noise = amplified(measurement) / prior.unit
+    levels = falling(prior, steps, start_sigma, end_sigma)
+    x = noise_at(smooth_estimate(measurement), prior, levels[0], seeds)
+    where, silent = space(measurement, prior), of_nothing(measurement, prior)
+    share = 1 / (1 + (floor / deviation(measurement)) ** 2)
     for step, (t, s) in enumerate(pairwise(levels), start=1):
-        sigma = eta * ancestral(t, s)
-        kept = math.sqrt(max(s.sigma**2 - sigma**2, 0.0))
-        noisy = (s.alpha - kept * t.alpha / t.sigma) * noise
-        share = torch.where(noisy <= sigma, 1.0, sigma / noisy)
-        image = prior.decode(prior.denoise(x, t))
-        x0 = prior.encode(image + column(share, image) * operator.pinv(y - operator(image)))
-        fresh = (sigma**2 - (share * noisy) ** 2).clamp(min=0).sqrt()
-        x = move(x, x0, t, s, kept, column(fresh, x), seeds)
+        x0 = prior.denoise(x, t)
+        if step == steps:
+            yield State(step, steps, x0, x0)
+            return
+        weight = 4 * share * trust(measurement, prior, s)  # 1 / d
+        x0 = where.leave(where.prox(where.enter(x0), weight))
+        noise, white = seeds.normal_like(x), seeds.normal_like(x)
+        kept = silent.leave(silent.prox(silent.enter(noise), weight))  # d (A^T A + d)^-1 n
+        fresh = share**0.5 * (noise - 2 * kept) + (1 - share) ** 0.5 * white
+        x = s.alpha * x0 + s.sigma * fresh
         yield State(step, steps, x, x0)
 
 
-def amplified(measurement: Measurement[LinearOperator]) -> Tensor:
-    """Standard deviation (B,) that the noise of the measurement has after A+, by one fixed draw."""
-    y = measurement.y
-    noise = measurement.sigma * Seeds(*[0] * len(y)).normal_like(y)
-    return measurement.operator.pinv(noise).square().flatten(1).mean(1).sqrt()
+def of_nothing(measurement: Measurement[LinearOperator], prior: Prior) -> Space:
+    """The space of a measurement of the state 0 without noise: its prox is linear in the state."""
+    decode = linear(prior, measurement.y).decode
+    zero = measurement.y.new_zeros(prior.state_shape(measurement.image_shape))
+    y = measurement.operator(decode(zero))
+    return space(Measurement(y, measurement.operator, measurement.noise), prior)

@@ -9,10 +9,10 @@
 
 The paper fits the data alone, by gradient descent that starts at z0^ and stops early: over pictures
 in the middle third of the levels, over latents in the last. What descent has not reached by then is
-left as it was, which the second term says outright, with r as in DAPS (`restore.solvers.daps`); its
-minimum is found by a few conjugate gradients, with D in its linear part where it has one
-(`priors.linear`). So every step can afford one, and tens of steps do what took 500; gamma is larger
-because the fit is no longer hard. The paper's variance w sigma_s^2 leaves z_s with
+left as it was, which the second term says outright, with r and levels as in DAPS
+(`restore.solvers.daps`); its minimum is the mode of `restore.solvers.conditional`, with D in its
+linear part where it has one. So every step can afford one, and tens of steps do what took 500;
+gamma is larger because the fit is no longer hard. The paper's variance w sigma_s^2 leaves z_s with
 less noise than sigma_s, of which (1 - w)^2 is that of z': the network then smooths too much. The
 last estimate is not fitted again: that returns noise.
 """
@@ -26,10 +26,11 @@ from operators.base import Operator
 from operators.measurement import Measurement
 from operators.seeds import Seeds
 from priors.base import Prior
-from priors.linear import linear
 from priors.schedule import Level
-from restore.solvers.base import State, reverse, start
-from restore.solvers.daps import conditional_draw, left_open
+from restore.solvers.base import State, noise_at, reverse
+from restore.solvers.conditional import conditional, left_open
+from restore.solvers.diffpir import falling
+from restore.solvers.smooth import first_guess
 
 
 @torch.no_grad()
@@ -40,26 +41,29 @@ def resample(
     *,
     steps: int = 40,
     every: int = 1,
-    gamma: float = 400.0,
+    gamma: float = 1500.0,
     iterations: int = 30,
     reach: float = 0.25,
+    lambda_: float = 0.75,
+    start_sigma: float = 0.5,
+    end_sigma: float = 0.01,
     eta: float = 0.0,
 ) -> Iterator[State]:
     """Sample with DDIM and, now and then, make the estimate fit the data.
 
     steps >= 1 network evaluations; every >= 1 steps a fit of at most `iterations` conjugate
-    gradients; gamma > 0 is the trust in its result; reach > 0 the spread of photos, on [0, 1]; eta
-    in [0, 1] the share of fresh noise. Any operator and noise.
+    gradients; gamma > 0 is the trust in its result; reach > 0 the spread of photos, on [0, 1];
+    lambda_ > 0 the strength of the prior in a fit; start_sigma >= end_sigma > 0 are noise levels in
+    the picture; eta in [0, 1] is the share of fresh noise. Any operator and noise.
     """
-    levels = prior.schedule.levels(steps)
-    x = start(measurement, prior, levels[0], seeds)
-    decode = linear(prior, measurement.y).decode
+    levels = falling(prior, steps, start_sigma, end_sigma)
+    x = noise_at(first_guess(measurement), prior, levels[0], seeds)
+    fit = conditional(measurement, prior, seeds, iterations=iterations)
     for step, (t, s) in enumerate(pairwise(levels), start=1):
         x0 = prior.denoise(x, t)
         x = reverse(x, x0, t, s, eta, seeds)
         if step < steps and step % every == 0:
-            spread = left_open(prior, t, reach)
-            fitted = conditional_draw(measurement, decode, x0, spread, seeds, iterations=iterations)
+            fitted = fit(x0, left_open(prior, t, reach) / lambda_**0.5)
             share = trusted(t, s, gamma)
             noise = (share * (2 - share)) ** 0.5 * s.sigma * seeds.normal_like(x)
             x = share * s.alpha * fitted + (1 - share) * x + noise

@@ -7,6 +7,7 @@ It fills holes, interpolates and deblurs without amplifying noise; flat is the b
 
 from collections.abc import Sequence
 from math import ceil
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -48,6 +49,13 @@ def smooth_estimate(
     return flat + x
 
 
+def first_guess(measurement: Measurement[Any]) -> Tensor:
+    """The smooth picture where the operator is linear, a grey one elsewhere."""
+    if isinstance(measurement.operator, LinearOperator):
+        return smooth_estimate(measurement)
+    return measurement.y.new_full(measurement.image_shape, 0.5)
+
+
 def corrected(
     normal: Function, x: Tensor, target: Tensor, diagonal: Tensor, iterations: int
 ) -> Tensor:
@@ -82,7 +90,7 @@ def coarsened(fine: Tensor, grid: Sequence[int]) -> Tensor:
     """The transpose of `refined`: a picture of the sides in `grid`."""
     if tuple(grid) == fine.shape[-2:]:
         return fine
-    with torch.enable_grad():
-        coarse = fine.new_zeros((*fine.shape[:2], *grid), requires_grad=True)
-        (result,) = torch.autograd.grad(refined(coarse, fine), coarse, fine)
+    # What autograd calls, without the forward pass that it needs first.
+    sides, coarse = list(fine.shape[-2:]), [*fine.shape[:2], *grid]
+    result: Tensor = torch.ops.aten.upsample_bilinear2d_backward(fine, sides, coarse, False)
     return result

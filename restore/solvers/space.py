@@ -27,6 +27,11 @@ from priors.linear import Linear
 class Space(Protocol):
     """Coordinates u, float (B, ...), in which noise of sigma means sigma in the picture."""
 
+    @property
+    def unit(self) -> float:
+        """What noise of one in the state is in u."""
+        ...
+
     def of(self, image: Tensor) -> Tensor:
         """The coordinates of a picture (B, 3, H, W) on [0, 1]."""
         ...
@@ -39,8 +44,8 @@ class Space(Protocol):
         """The state at the coordinates."""
         ...
 
-    def prox(self, u: Tensor, weight: float | Tensor) -> Tensor:
-        """argmin_v weight / 2 |y - A(v)|^2 + 1/2 |v - u|^2, as LinearOperator.prox has it."""
+    def prox(self, u: Tensor, weight: float | Tensor, error: Tensor | float = 0.0) -> Tensor:
+        """argmin_v weight / 2 |y + error - A(v)|^2 + 1/2 |v - u|^2, as LinearOperator.prox."""
         ...
 
 
@@ -50,6 +55,11 @@ class Pictures:
 
     measurement: Measurement[LinearOperator]
     prior: Prior
+
+    @property
+    def unit(self) -> float:
+        """The prior's."""
+        return self.prior.unit
 
     def of(self, image: Tensor) -> Tensor:
         """The picture."""
@@ -63,9 +73,9 @@ class Pictures:
         """E(u)."""
         return self.prior.encode(u)
 
-    def prox(self, u: Tensor, weight: float | Tensor) -> Tensor:
+    def prox(self, u: Tensor, weight: float | Tensor, error: Tensor | float = 0.0) -> Tensor:
         """The operator's own."""
-        return self.measurement.operator.prox(u, self.measurement.y, weight)
+        return self.measurement.operator.prox(u, self.measurement.y + error, weight)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +85,11 @@ class States:
     y: Tensor
     operator: LinearOperator
     prior: Prior
+
+    @property
+    def unit(self) -> float:
+        """The prior's."""
+        return self.prior.unit
 
     def of(self, image: Tensor) -> Tensor:
         """unit E(x)."""
@@ -88,9 +103,9 @@ class States:
         """u / unit."""
         return u / self.prior.unit
 
-    def prox(self, u: Tensor, weight: float | Tensor) -> Tensor:
+    def prox(self, u: Tensor, weight: float | Tensor, error: Tensor | float = 0.0) -> Tensor:
         """The minimum over the states, by conjugate gradients."""
-        return self.operator.prox(u, self.y, weight)
+        return self.operator.prox(u, self.y + error, weight)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +117,7 @@ class Seen(LinearOperator):
 
     def __call__(self, x: Tensor) -> Tensor:
         """A P u."""
-        return self.operator(self.prior.synthesis(x) / self.prior.unit)
+        return self.operator(self.prior.synthesis(x / self.prior.unit))
 
     def image_shape(self, y_shape: Shape) -> Shape:
         """The shape of the states."""

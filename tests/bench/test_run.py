@@ -1,6 +1,7 @@
 """The whole benchmark on tiny photos with a prior in closed form: files, figures, resumption."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from torch import Tensor
 from priors.base import Prior
 from priors.schedule import VP, Level
 from restore.bench import BenchError, main, run
-from restore.bench.speed import StopwatchPrior
+from restore.bench.methods import choose
+from restore.bench.protocol import tasks
+from restore.bench.records import digest
 from restore.metrics import MetricError, lpips
 
 SIDE = 64
@@ -62,6 +65,7 @@ def bench(photos: Path, output: Path, lines: list[str], **options: Any) -> dict[
     asked: dict[str, Any] = {
         "tasks": ["x4", "box"],
         "methods": ["observation", "tikhonov", "dpir"],
+        "sigma": 0.025,
         "steps": 2,
         "prior": Pixels(),
         "size": SIDE,
@@ -94,7 +98,7 @@ def test_report_has_every_cell_and_is_on_disk(
     assert "(box)" in text
     assert "dpir against the best classical method" in text
     assert lines[0].startswith("without LPIPS")
-    assert lines[-2].startswith("4/4 imagenet10/1, box: observation ")
+    assert lines[-2].startswith("4/4 imagenet10/1, box, sigma 0.025: observation ")
     assert len(recorded(output)) == 4 * 2 * 3
 
 
@@ -151,23 +155,139 @@ def test_speed_compares_the_parts_in_one_run(
     for part in speed["parts"].values():
         ratio = part["seconds"] / speed["parts"]["network evaluation"]["seconds"]
         assert part["evaluations"] == pytest.approx(ratio)
-    assert 0 < speed["solvers"]["dpir"]["network_share"] < 1
+    dpir = speed["solvers"]["dpir"]
+    shares = [dpir[f"{part}_share"] for part in ("network", "autoencoder", "operator", "rest")]
+    assert sum(shares) == pytest.approx(1)
+    assert all(0 <= share < 1 for share in shares)
+    assert (dpir["steps"], dpir["evaluations"]) == (2, 2)
 
 
-def test_stopwatch_adds_up_forward_and_backward(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a clock that ticks once a look: one tick forward, one more backward."""
-    ticks = iter(range(100))
-    monkeypatch.setattr("restore.bench.speed._clock", lambda device: float(next(ticks)))
-    prior = StopwatchPrior(Pixels())
-    level = prior.schedule.at(0.5)
-    x = torch.rand(1, 3, 4, 4)
-    assert torch.equal(prior.denoise(x, level), Pixels().denoise(x, level))
-    assert prior.seconds == 1
-    x.requires_grad_()
-    (gradient,) = torch.autograd.grad(prior.denoise(x, level).sum(), x)
-    assert prior.seconds == 3
-    (expected,) = torch.autograd.grad(Pixels().denoise(x, level).sum(), x)
-    assert torch.equal(gradient, expected)
+def test_noise_levels_and_numbers_of_steps_are_run_in_one(
+    photos: Path, tmp_path: Path, lines: list[str]
+) -> None:
+    output = tmp_path / "out"
+    methods = ["observation", "tikhonov", "diffpir", "dpir"]
+    asked: dict[str, Any] = {"methods": methods, "tasks": ["x4"], "limit": 1}
+    summary = bench(photos, output, lines, sigma=(0.1, 0.025), steps=(1, 3), **asked)
+    assert json.loads((output / "report.json").read_text()) == summary
+    labels = ["observation", "tikhonov", "diffpir@1", "diffpir@3", "dpir@1", "dpir@3"]
+    first, (second,) = summary["tasks"]["x4"], summary["further"]
+    assert (summary["settings"]["sigma"], second["sigma"]) == (0.1, 0.025)
+    for table in (first, second["tasks"]["x4"]):
+        assert list(table["methods"]) == labels
+        assert table["psnr_gain"] is not None
+    noisy, clean = (
+        table["methods"]["observation"]["psnr"] for table in (first, second["tasks"]["x4"])
+    )
+    assert noisy < clean - 2
+    # Neither is dpir's usual number: the larger is compared.
+    assert summary["settings"]["default"] == "dpir@3"
+    found = [
+        (c["sigma"], c["solver"], [p["steps"] for p in c["points"]]) for c in summary["curves"]
+    ]
+    each = [(s, n, [1, 3]) for s in (0.1, 0.025) for n in ("diffpir", "dpir")]
+    assert found == each
+    assert [p["evaluations"] for p in summary["curves"][0]["points"]] == [1, 3]
+    text = (output / "report.md").read_text()
+    assert "0.1 and 0.025 on [0, 1] (papers that hold images in [-1, 1] state 0.2 and 0.05)" in text
+    for name in ("curves-0.1.png", "curves-0.025.png"):
+        assert f"({name})" in text
+        with Image.open(output / name) as drawn:
+            assert drawn.width > 300
+    assert list(summary["speed"]["solvers"]) == ["diffpir", "dpir"]
+
+
+def test_a_run_with_more_steps_and_noise_takes_what_is_known(
+    photos: Path, tmp_path: Path, lines: list[str]
+) -> None:
+    output = tmp_path / "out"
+    asked: dict[str, Any] = {"methods": ["dpir"], "tasks": ["box"], "limit": 1}
+    one = bench(photos, output, lines, steps=3, **asked)
+    made: list[tuple[int, int]] = []
+    several = bench(
+        photos,
+        output,
+        lines,
+        steps=[1, 3],
+        sigma=[0.025, 0.05],
+        progress=lambda done, total: made.append((done, total)),
+        **asked,
+    )
+    # Two pictures, two numbers of steps, two noise levels, of which one had one number of steps;
+    # the files of the pictures that are shown have the number in their names and are made anew.
+    assert made == [(k, 8) for k in range(1, 9)]
+    figures = (one["tasks"]["box"]["methods"]["dpir"], several["tasks"]["box"]["methods"]["dpir@3"])
+    assert figures[0]["psnr"] == figures[1]["psnr"]
+    made.clear()
+    bench(
+        photos,
+        output,
+        lines,
+        steps=[3, 1],
+        sigma=0.05,
+        progress=lambda done, total: made.append((done, total)),
+        **asked,
+    )
+    assert made == []
+
+
+def test_the_same_seed_gives_the_same_and_another_one_another(
+    photos: Path, tmp_path: Path, lines: list[str]
+) -> None:
+    asked: dict[str, Any] = {"methods": ["diffpir"], "tasks": ["random"], "limit": 1}
+    runs = [
+        bench(photos, tmp_path / f"out{k}", lines, seed=seed, **asked)
+        for k, seed in enumerate((0, 0, 1))
+    ]
+    found = [run["tasks"]["random"]["methods"]["diffpir"]["psnr"] for run in runs]
+    assert found[0] == found[1] != found[2]
+
+
+def test_a_method_that_fails_is_told_of_and_left_out(
+    photos: Path, tmp_path: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fickle.py").write_text(
+        "from restore.solvers import State\n"
+        "def refusing(measurement, prior, seeds):\n"
+        "    raise TypeError('no masks')\n"
+        "    yield\n"
+        "def diverging(measurement, prior, seeds):\n"
+        "    x = prior.encode(measurement.operator.adjoint(measurement.y))\n"
+        "    yield State(1, 1, x, x / 0 if 'Mask' in repr(measurement.operator) else x)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    methods = ["observation", "fickle:refusing", "fickle:diverging"]
+    summary = bench(photos, tmp_path / "out", lines, methods=methods, limit=1)
+    assert list(summary["tasks"]["box"]["methods"]) == ["observation"]
+    assert list(summary["tasks"]["x4"]["methods"]) == ["observation", "fickle:diverging"]
+    assert summary["tasks"]["x4"]["images"] == 2
+    failures = summary["failures"]
+    assert len(failures) == 2 * (2 + 1)
+    assert "fickle:refusing on ffhq10/0, x4, sigma 0.025: no masks" in failures
+    assert any("fickle:diverging on ffhq10/0, box" in f and "NaN or inf" in f for f in failures)
+    assert any(line.startswith("failed: fickle:refusing") for line in lines)
+    assert f"- {failures[0]}" in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_without_matplotlib_there_are_no_pictures_of_curves(
+    photos: Path, tmp_path: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    summary = bench(photos, tmp_path / "out", lines, tasks=["box"], methods=["dpir"], limit=1)
+    assert len(summary["curves"]) == 1
+    assert not list((tmp_path / "out").glob("curves*"))
+    assert any("photomend[bench]" in line for line in lines)
+
+
+def test_weights_of_a_named_prior_are_part_of_the_question(tmp_path: Path) -> None:
+    (tmp_path / "mine" / "unet").mkdir(parents=True)
+    file = tmp_path / "mine" / "unet" / "weights.safetensors"
+    file.write_bytes(b"one")
+    before = digest(str(tmp_path / "mine"))
+    file.write_bytes(b"two")
+    assert digest(str(tmp_path / "mine")) != before
+    (method,) = choose(["dpir"], tasks(["box"]), "embedded")
+    assert method.settings(tasks(["box"])[0], 0.1)["weights"] == digest("embedded")
 
 
 def test_lpips_is_measured_with_given_weights(
@@ -188,6 +308,11 @@ def test_lpips_is_measured_with_given_weights(
     ("wrong", "message"),
     [
         ({"sigma": 0.0}, "sigma"),
+        ({"sigma": (0.05, -0.1)}, "sigma"),
+        ({"sigma": ()}, "sigma"),
+        ({"sigma": 6.4}, "sigma"),
+        ({"steps": (10, 0)}, "steps"),
+        ({"steps": ()}, "steps"),
         ({"limit": 0}, "limit"),
         ({"size": 30}, "size"),
         ({"tasks": ["blur"]}, "no task 'blur'"),

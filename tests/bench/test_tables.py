@@ -91,6 +91,25 @@ def test_without_lpips_or_default_there_are_no_gains() -> None:
     assert summarise(RECORDS, None)["box"]["psnr_gain"] is None
 
 
+def test_methods_without_a_common_image_are_left_out_from_the_fewest_on() -> None:
+    rows = [r for r in RECORDS if r.task == "box" and (r.method, r.index) != ("dpir", 2)]
+    task = summarise([*rows, record("dps", 2, 33, 0.1)], "dpir")["box"]
+    assert list(task["methods"]) == ["SHARP", "PLEASANT", "dpir"]
+    assert task["images"] == 2
+
+
+SHARES = {
+    "steps": 8,
+    "evaluations": 16,
+    "seconds": 4.0,
+    "start_seconds": 0.5,
+    "network_share": 0.75,
+    "autoencoder_share": 0.15,
+    "operator_share": 0.08,
+    "rest_share": 0.02,
+}
+
+
 def test_markdown_marks_the_best_and_states_the_margin() -> None:
     report = {
         "settings": {
@@ -98,16 +117,21 @@ def test_markdown_marks_the_best_and_states_the_margin() -> None:
             "groups": ["a", "b"],
             "size": 256,
             "sigma": 0.025,
+            "sigmas": [0.025],
             "seed": 0,
             "default": "dpir",
             "titles": {"box": "a hole", "x4": "enlarging"},
+            "solvers": {"dpir": {"solver": "dpir", "steps": 20}},
         },
         "tasks": summarise(RECORDS, "dpir"),
+        "further": [],
+        "curves": [],
+        "failures": [],
         "speed": {
             "threads": 1,
             "device": "cpu",
             "parts": {"box: forward": {"seconds": 0.002, "products": 0.5, "evaluations": None}},
-            "solvers": {"dpir": {"seconds": 4.0, "evaluations": 8, "network_share": 0.75}},
+            "solvers": {"dpir": SHARES},
         },
     }
     text = markdown(report)
@@ -118,7 +142,7 @@ def test_markdown_marks_the_best_and_states_the_margin() -> None:
     assert "| **dpir** | 27.00 |" in text
     assert "dpir against the best classical method: +2.00 dB PSNR, -0.100 LPIPS" in text
     assert "| box: forward | 2 | 0.5 | - |" in text
-    assert "| dpir | 4.00 | 8 | 75 % |" in text
+    assert "| dpir | 8 | 16 | 4.00 | 0.50 | 75.0 % | 15.0 % | 8.0 % | 2.0 % |" in text
     # A table's rows have as many cells as its head.
     tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
     assert len(tables) == 5

@@ -10,6 +10,7 @@ import typer
 
 from restore import Restorer, Result, api, spec
 from restore.cli import app
+from restore.declared import Declared
 
 FUNCTIONS: dict[str, Callable[..., Result]] = {
     "deblur": api.deblur,
@@ -17,11 +18,12 @@ FUNCTIONS: dict[str, Callable[..., Result]] = {
     "inpaint": api.inpaint,
     "restore": api.restore,
 }
-MODELS: dict[str, type[spec.Declared]] = {
+MODELS: dict[str, type[Declared]] = {
     **spec.TASKS,
     "degrade": spec.Degrade,
     "bench restoration": spec.Bench,
     "bench prior": spec.BenchPrior,
+    "bench peers": spec.BenchPeers,
 }
 
 
@@ -59,17 +61,18 @@ def test_every_option_is_on_the_command_line(task: str) -> None:
 @pytest.mark.parametrize(
     ("module", "model"), [("run", spec.Bench), ("prior", spec.BenchPrior)], ids=["run", "prior"]
 )
-def test_the_benches_are_declared_as_they_are(module: str, model: type[spec.Declared]) -> None:
+def test_the_benches_are_declared_as_they_are(module: str, model: type[Declared]) -> None:
     python = defaults(importlib.import_module(f"restore.bench.{module}").main)
     fields = model.model_fields
-    python = {name: python[name] for name in python if name not in ("folder", "output", "report")}
+    told = ("folder", "output", "report", "progress")
+    python = {name: python[name] for name in python if name not in told}
     if module == "prior":
         assert python.pop("size") == spec.Bench.model_fields["size"].default  # not to be chosen
     assert {name: field.default for name, field in fields.items()} == python
 
 
 @pytest.mark.parametrize("model", MODELS.values())
-def test_every_option_is_explained(model: type[spec.Declared]) -> None:
+def test_every_option_is_explained(model: type[Declared]) -> None:
     schema = model.model_json_schema()
     assert schema["additionalProperties"] is False
     assert all(option["description"] for option in schema["properties"].values())

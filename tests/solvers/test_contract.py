@@ -12,6 +12,7 @@ from operators.blur import Blur
 from operators.measurement import Measurement, simulate
 from operators.noise import Gaussian, Noise, PoissonGaussian
 from operators.seeds import Seeds
+from priors.base import Prior
 from restore import solvers
 from tests.solvers.toys import (
     KERNEL,
@@ -27,6 +28,7 @@ from tests.solvers.toys import (
 Options = dict[str, Any]
 
 OPTIONS: dict[str, Options] = {
+    "blended": {"steps": 4, "repeats": 2},
     "daps": {"steps": 8, "ode_steps": 2},
     "ddnm": {"steps": 4},
     "diffpir": {"steps": 4},
@@ -34,19 +36,26 @@ OPTIONS: dict[str, Options] = {
     "dps": {"steps": 4},
     "latino": {"steps": 3, "inner": 2},
     "mmps": {"steps": 4},
+    "mpgd": {"steps": 4},
+    "pigdm": {"steps": 4},
     "psld": {"steps": 4},
     "resample": {"steps": 12, "every": 2},
     "sdedit": {"steps": 4, "start_sigma": 0.1},
+    "treg": {"steps": 8},
 }
 EVALUATIONS: dict[str, Callable[[Options], int]] = {
     **{name: lambda options: options["steps"] for name in OPTIONS},
+    # the last level lies below the noise of the measurement and is not repeated
+    "blended": lambda options: options["repeats"] * (options["steps"] - 1) + 1,
     "daps": lambda options: options["steps"] * options["ode_steps"],
     "latino": lambda options: options["steps"] * options["inner"],
 }
-BY_GRADIENT = {"daps", "dps", "mmps", "resample"}
+BY_GRADIENT = {"daps", "dps", "mmps", "mpgd", "pigdm", "resample"}
 """These take any differentiable operator and any noise with a likelihood."""
-NOISELESS = {"daps", "mmps", "resample"}
+NOISELESS = {"daps", "mmps", "mpgd", "pigdm", "resample"}
 """Of them, those that take no measurement for more exact than one in 8 bits."""
+MASKS = {"blended"}
+"""These take masks alone, and states on a grid."""
 
 CASES = [
     pytest.param(name, kind, space, curve, id=f"{name}-{kind}-{space}-{curve}")
@@ -55,8 +64,14 @@ CASES = [
     for space in PRIORS
     for curve in SCHEDULES
     if kind != "curve" or name in BY_GRADIENT
+    if (kind == "mask" and space != "latent") or name not in MASKS
 ]
 EACH = pytest.mark.parametrize("name", solvers.names())
+
+
+def latent_of(name: str) -> Prior:
+    """The latent prior of pictures (3, 5, 7), or the one on a grid where a solver needs that."""
+    return PRIORS["linear" if name in MASKS else "latent"]((3, 5, 7), SCHEDULES["vp"])
 
 
 def observe(kind: str, count: int = 2, noise: Noise | None = None) -> Measurement[Operator]:
@@ -106,9 +121,9 @@ def test_seeds_decide_everything_and_the_data_are_heard(
 @EACH
 def test_float32_is_close_to_float64(name: str) -> None:
     # a circular blur is inverted in closed form: no stopping rule that depends on the dtype
-    operator = Blur(KERNEL, "circular")
+    operator = OPERATORS["mask"][0] if name in MASKS else Blur(KERNEL, "circular")
     measurement = simulate(operator, Gaussian(0.05), picture((3, 5, 7), 2), Seeds(0, 1))
-    prior = PRIORS["latent"]((3, 5, 7), SCHEDULES["vp"])
+    prior = latent_of(name)
     single = run(name, measurement, prior, 3, 4)
     double = run(name, Measurement(measurement.y.double(), operator, Gaussian(0.05)), prior, 3, 4)
     assert (single.dtype, double.dtype) == (torch.float32, torch.float64)
@@ -117,7 +132,7 @@ def test_float32_is_close_to_float64(name: str) -> None:
 
 @EACH
 def test_the_network_is_evaluated_as_often_as_declared(name: str) -> None:
-    prior = Counting(PRIORS["latent"]((3, 5, 7), SCHEDULES["vp"]))
+    prior = Counting(latent_of(name))
     run(name, observe("mask"), prior, 0, 1)
     assert prior.evaluations == EVALUATIONS[name](OPTIONS[name])
 
@@ -127,7 +142,7 @@ def test_the_network_is_evaluated_as_often_as_declared(name: str) -> None:
 def test_leaving_the_loop_stops_the_work_and_leaves_the_gradient_mode(
     name: str, enabled: bool
 ) -> None:
-    prior = Counting(PRIORS["latent"]((3, 5, 7), SCHEDULES["vp"]))
+    prior = Counting(latent_of(name))
     with torch.set_grad_enabled(enabled):
         job: Any = solvers.get(name)(observe("mask"), prior, Seeds(0, 1), **OPTIONS[name])
         assert prior.evaluations == 0
@@ -182,11 +197,12 @@ def test_zero_steps_are_refused(name: str) -> None:
 @EACH
 def test_check_reads_the_annotation_of_the_solver(name: str) -> None:
     solver = solvers.get(name)
-    solvers.check(solver, OPERATORS["blur"][0], OPTIONS[name])
+    solvers.check(solver, OPERATORS["mask" if name in MASKS else "blur"][0], OPTIONS[name])
     if name in BY_GRADIENT:
         solvers.check(solver, Curve(), {})
     else:
-        with pytest.raises(TypeError, match=rf"{name} needs a LinearOperator; Curve\(\) is not"):
+        kind = "Mask" if name in MASKS else "LinearOperator"
+        with pytest.raises(TypeError, match=rf"{name} needs a {kind}; Curve\(\) is not"):
             solvers.check(solver, Curve(), {})
 
 

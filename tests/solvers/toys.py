@@ -3,52 +3,25 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from operators.base import LinearOperator, Operator, Shape
+from operators.base import Operator, Shape
 from operators.blur import Blur
 from operators.mask import Mask, random_mask
-from operators.measurement import Measurement
 from operators.resize import Downsample
-from operators.seeds import Seeds
 from priors.analytic import GaussianPrior, LinearDecoder
 from priors.base import Prior
-from priors.schedule import VP, Flow, Level, Schedule
-from restore.solvers import Solver, State
-
-
-def cosine() -> VP:
-    """The cosine chain of 1000 times (Nichol & Dhariwal 2021, arXiv:2102.09672)."""
-    power = [math.cos((k / 1000 + 0.008) / 1.008 * math.pi / 2) ** 2 for k in range(1001)]
-    chain = [1.0]
-    for k in range(1000):
-        chain.append(chain[-1] * max(power[k + 1] / power[k], 0.001))
-    return VP(tuple(chain[1:]))
-
+from priors.schedule import Flow, Level, Schedule
+from restore.bench.toy import Dense as Dense
+from restore.bench.toy import OneStream as OneStream
+from restore.bench.toy import cosine as cosine
+from restore.bench.toy import draw as draw
+from restore.bench.toy import last as last
 
 SCHEDULES: dict[str, Schedule] = {"vp": cosine(), "flow": Flow()}
 KERNEL = torch.tensor([[0.05, 0.1, 0.0], [0.1, 0.5, 0.05], [0.0, 0.1, 0.1]])
-
-
-@dataclass(frozen=True, eq=False)
-class Dense(LinearOperator):
-    """y = matrix @ x, shaped (B, 1, 1, m)."""
-
-    matrix: Tensor
-    shape: Shape
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return (x.flatten(1) @ self.matrix.to(x).T)[:, None, None]
-
-    def image_shape(self, y_shape: Shape) -> Shape:
-        return (y_shape[0], *self.shape)
-
-    def adjoint(self, y: Tensor) -> Tensor:
-        flat: Tensor = y.flatten(1) @ self.matrix.to(y)
-        return flat.reshape((-1, *self.shape))
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,15 +110,6 @@ PRIORS: dict[str, Callable[[Shape, Schedule], Prior]] = {
 }
 
 
-def draw(prior: GaussianPrior, count: int, seed: int = 0) -> Tensor:
-    """States (count, D) of a Gaussian prior, in float64."""
-    generator = torch.Generator().manual_seed(seed)
-    root = torch.linalg.cholesky(prior.covariances[0].double())
-    noise = torch.randn(count, len(root), generator=generator, dtype=torch.float64)
-    states: Tensor = prior.means[0] + noise @ root.T
-    return states
-
-
 def picture(shape: Shape, count: int, seed: int = 0) -> Tensor:
     """Pictures (count, C, H, W) of the smooth prior, float32."""
     return draw(pixel_prior(shape, Flow()), count, seed).view(count, *shape).float()
@@ -170,18 +134,3 @@ class Counting(Prior):
 
     def state_shape(self, image_shape: Shape) -> Shape:
         return self.inner.state_shape(image_shape)
-
-
-class OneStream(Seeds):
-    """All images from one generator: draws of thousands of images in one call."""
-
-    def normal_like(self, x: Tensor) -> Tensor:
-        return torch.randn(x.shape, generator=self._generators[0]).to(x)
-
-
-def last(
-    solver: Solver, measurement: Measurement[Any], prior: Prior, seeds: Seeds, **options: Any
-) -> State:
-    """The last state of a solver."""
-    *_, state = solver(measurement, prior, seeds, **options)
-    return state

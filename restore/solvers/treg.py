@@ -1,0 +1,68 @@
+"""Regularization by texts, TReg (Kim, Park, Chung & Ye, ICLR 2025, arXiv:2311.15658).
+
+    x0^ <- E[x0 | x_t];   eps <- (x_t - alpha_t x0^) / sigma_t
+    x^  <- argmin_x |y - A x|^2 / (2 sigma^2) + lambda_t |x - D(x0^)|^2
+    z   <- m E(x^) + (1 - m) x0^,   m = alpha_s^2 / (alpha_s^2 + sigma_s^2)
+    x_s <- alpha_s z + sigma_s (sqrt(1 - m) eps + sqrt(m) n)
+    the sample is the last x0^
+
+lambda_t is 1 / (2 r_t^2) with r_t as in DAPS (`restore.solvers.daps`), not one number for all
+levels and tasks; the argmin is over the states where D has a linear part (`restore.solvers.space`)
+and at every level, where the paper has it at every third: fewer are a little sharper on blur, and
+far from the data where pixels are missing at random. The last x0^ is not fitted, as that returns
+noise of the data. With m near 1 noise is forgotten before x0^ is sure, so draws are too narrow.
+
+The text is the prior's (`Prior.with_text`). Adaptive negation, which after every fit moves the null
+text away from the picture, is not there: it needs the CLIP image encoder, which no prior here has.
+"""
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+
+import torch
+
+from operators.base import LinearOperator
+from operators.measurement import Measurement
+from operators.seeds import Seeds
+from priors.base import Prior
+from restore.solvers.base import State, deviation, move, start
+from restore.solvers.conditional import left_open
+from restore.solvers.space import space
+
+
+@torch.no_grad()
+def treg(
+    measurement: Measurement[LinearOperator],
+    prior: Prior,
+    seeds: Seeds,
+    *,
+    steps: int = 50,
+    every: int = 1,
+    reach: float = 0.25,
+) -> Iterator[State]:
+    """Restore by a prox at every level, heard the more the lower the level. No gradients.
+
+    steps >= 1 network evaluations; every >= 1 steps a prox, with DDIM between; reach > 0 is the
+    spread of photos, on [0, 1]. ValueError when steps or every is less.
+    """
+    if every < 1:
+        raise ValueError(f"every must be at least 1, not {every}")
+    levels = prior.schedule.levels(steps)
+    x = start(measurement, prior, levels[0], seeds)
+    where = space(measurement, prior)
+    for step, (t, s) in enumerate(pairwise(levels), start=1):
+        x0 = prior.denoise(x, t)
+        if step == steps:
+            yield State(step, steps, x0, x0)
+            return
+        z, kept, fresh = x0, s.sigma, 0.0
+        if step % every == 0:
+            r = left_open(prior, t, reach) * prior.unit
+            weight = (r / deviation(measurement)) ** 2
+            fitted = where.leave(where.prox(where.enter(x0), weight))
+            share = s.alpha**2 / (s.alpha**2 + s.sigma**2)
+            z = share * fitted + (1 - share) * x0
+            kept, fresh = math.sqrt(1 - share) * s.sigma, math.sqrt(share) * s.sigma
+        x = move(x, x0, t, s, kept, fresh, seeds) + s.alpha * (z - x0)
+        yield State(step, steps, x, z)
