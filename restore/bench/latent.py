@@ -82,9 +82,8 @@ def main(
     """Train a prior for each configuration, measure it, and compare.
 
     photos: to train on. folder: to measure on, as of `restore.bench.main`. configurations: names
-    like kl-f4c16; by default `CONFIGURATIONS`. minutes > 0: of the processor, for each of
-    the two stages. limit: photos a set. lpips_weights: a file; LPIPS is left out where it cannot be
-    had.
+    like kl-f4c16; by default `CONFIGURATIONS`. minutes > 0: of the processor, for each
+    stage. limit: photos a set. lpips_weights: a file; LPIPS is left out where it cannot be had.
 
     Each has a directory in output; one that is finished is not measured again. Writes report.json,
     report.md and plot.png, gives what report.json holds. BenchError for arguments that do not fit.

@@ -22,6 +22,7 @@ from operators.base import LinearOperator, Shape
 from operators.measurement import Measurement
 from priors.base import Prior
 from priors.linear import Linear
+from restore.solvers.base import deviation
 
 
 class Space(Protocol):
@@ -133,6 +134,9 @@ class Seen(LinearOperator):
 
 
 SPACES = ("states", "linear", "pictures")
+FINEST = 0.009
+"""Noise of the data below which what states cannot say of a picture (at 41 dB as much as this)
+would be fitted as if they could: scratches in an exact photo are then filled 10 dB worse."""
 
 
 @torch.no_grad()
@@ -141,7 +145,8 @@ def space(measurement: Measurement[LinearOperator], prior: Prior, kind: str = "s
 
     Where the encoder is affine and keeps everything, the prox in the pictures is the same as that
     in the states, in closed form for many operators, and taken; where it is not affine, there is
-    no D_lin and D does. ValueError for another kind.
+    no D_lin and D does. So it does, too, where the data are finer than `FINEST`. ValueError for
+    another kind.
     """
     if kind not in SPACES:
         raise ValueError(f"space: {kind!r} is unknown; one of {', '.join(SPACES)}")
@@ -153,6 +158,8 @@ def space(measurement: Measurement[LinearOperator], prior: Prior, kind: str = "s
         return Pictures(measurement, prior)
     if kind == "linear" or rough.lossless:
         return Pictures(measurement, rough)
+    if deviation(measurement) < FINEST:
+        return Pictures(measurement, prior)
     operator, shape = measurement.operator, prior.state_shape(measurement.image_shape)
     offset = operator(rough.decode(measurement.y.new_zeros(shape)))
     return States(measurement.y - offset, Seen(operator, rough), rough)

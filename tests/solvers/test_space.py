@@ -95,3 +95,13 @@ def test_the_decoder_waits_for_the_last_picture(kind: str, decodings: int) -> No
     last(dpir, observed(dense(20)), counted, Seeds(0, 1), steps=4, prox_in=kind)
     assert counted.decodings == decodings
     assert counted.evaluations == 4
+
+
+def test_data_finer_than_the_states_are_not_fitted_by_them() -> None:
+    x = picture((3, 5, 7), 1)
+    prior = Mixed((3, 5, 7), SCHEDULES["vp"])
+    kinds = []
+    for sigma in (0.02, 0.001):
+        measurement = simulate(Blur(KERNEL), Gaussian(sigma), x, Seeds(0))
+        kinds.append(type(space(measurement, prior)))
+    assert kinds == [States, Pictures]
