@@ -5,15 +5,20 @@ posteriors that are known exactly, with default options, and prints:
 
               bias  spread  residual  modes  coverage
     mmps      0.02    0.94      0.88   0.09      0.89    the draws, the more so with more steps
+    tds       0.04    0.99      1.04   0.11      0.90    the draws, with the modes' odds nearly
+    mcgdiff   0.06    0.96      0.98   0.14      0.89    the draws, but for the odds of modes
     pigdm     0.08    0.78      0.44   0.31      0.86    the mean; too narrow, but not with zeta = 1
     blended   0.03    0.76      0.62   0.06      0.78    on masks: the odds of modes; too narrow
     latino    0.18    0.83      1.03   0.36      0.78    the residual, not the null space
-    diffpir   0.12    0.91      1.09   0.34      0.83    mean and residual nearly; a little too narrow
-    treg      0.14    0.91      1.09   0.33      0.84    the residual; a little too narrow
+    diffpir   0.12    0.91      1.09   0.34      0.83    nearly; a little too narrow
+    treg      0.11    0.90      1.07   0.27      0.83    the residual; a little too narrow
+    flair     0.11    0.96      1.18   0.34      0.83    the spread, a little; one mode
     daps      0.06    0.65      0.44   0.37      0.76    the mean; too narrow, by its temperature
     resample  0.05    0.73      0.56   0.37      0.78    the mean; too narrow
     dps       0.08    0.90      0.71   0.30      0.89    too wide where A is weak, else too narrow
     psld      0.09    0.90      0.70   0.30      0.89    as dps
+    flowdps   0.12    0.70      0.43   0.28      0.80    too narrow, fits the noise
+    flowchef  0.24    0.66      0.15   0.25      0.82    too narrow, fits the noise
     ddnm      0.07    0.56      0.32   0.37      0.73    the mean; too narrow, fits the noise
     mpgd      0.17    0.73      0.31   0.23      0.83    too narrow, fits the noise
     sdedit    0.96    2.01      7.55   0.26      0.78    nothing: hears the data only at its start
@@ -34,7 +39,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
-from typing import Any, get_args, get_type_hints
+from typing import get_args, get_type_hints
 
 from operators.base import Operator
 from restore.solvers.base import Divergence, State
@@ -44,13 +49,18 @@ from restore.solvers.ddnm import ddnm
 from restore.solvers.diffpir import diffpir
 from restore.solvers.dpir import dpir
 from restore.solvers.dps import dps
+from restore.solvers.flair import flair
+from restore.solvers.flowchef import flowchef
+from restore.solvers.flowdps import flowdps
 from restore.solvers.latino import latino
+from restore.solvers.mcgdiff import mcgdiff
 from restore.solvers.mmps import mmps
 from restore.solvers.mpgd import mpgd
 from restore.solvers.pigdm import pigdm
 from restore.solvers.psld import psld
 from restore.solvers.resample import resample
 from restore.solvers.sdedit import sdedit
+from restore.solvers.tds import tds
 from restore.solvers.treg import treg
 
 Solver = Callable[..., Iterator[State]]
@@ -67,8 +77,12 @@ __all__ = [
     "diffpir",
     "dpir",
     "dps",
+    "flair",
+    "flowchef",
+    "flowdps",
     "get",
     "latino",
+    "mcgdiff",
     "mmps",
     "mpgd",
     "names",
@@ -77,6 +91,7 @@ __all__ = [
     "psld",
     "resample",
     "sdedit",
+    "tds",
     "title",
     "treg",
 ]
@@ -88,13 +103,18 @@ _SOLVERS = (
     diffpir,
     dpir,
     dps,
+    flair,
+    flowchef,
+    flowdps,
     latino,
+    mcgdiff,
     mmps,
     mpgd,
     pigdm,
     psld,
     resample,
     sdedit,
+    tds,
     treg,
 )
 

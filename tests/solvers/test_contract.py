@@ -34,14 +34,19 @@ OPTIONS: dict[str, Options] = {
     "diffpir": {"steps": 4},
     "dpir": {"steps": 4},
     "dps": {"steps": 4},
+    "flair": {"steps": 4},
+    "flowchef": {"steps": 4},
+    "flowdps": {"steps": 4},
     "latino": {"steps": 3, "inner": 2},
+    "mcgdiff": {"steps": 4, "particles": 3},
     "mmps": {"steps": 4},
     "mpgd": {"steps": 4},
     "pigdm": {"steps": 4},
     "psld": {"steps": 4},
     "resample": {"steps": 12, "every": 2},
     "sdedit": {"steps": 4, "start_sigma": 0.1},
-    "treg": {"steps": 8},
+    "tds": {"steps": 20, "particles": 6},
+    "treg": {"steps": 4},
 }
 EVALUATIONS: dict[str, Callable[[Options], int]] = {
     **{name: lambda options: options["steps"] for name in OPTIONS},
@@ -50,9 +55,9 @@ EVALUATIONS: dict[str, Callable[[Options], int]] = {
     "daps": lambda options: options["steps"] * options["ode_steps"],
     "latino": lambda options: options["steps"] * options["inner"],
 }
-BY_GRADIENT = {"daps", "dps", "mmps", "mpgd", "pigdm", "resample"}
+BY_GRADIENT = {"daps", "dps", "flowchef", "flowdps", "mmps", "mpgd", "pigdm", "resample", "tds"}
 """These take any differentiable operator and any noise with a likelihood."""
-NOISELESS = {"daps", "mmps", "mpgd", "pigdm", "resample"}
+NOISELESS = {"daps", "flowchef", "mmps", "mpgd", "pigdm", "resample"}
 """Of them, those that take no measurement for more exact than one in 8 bits."""
 MASKS = {"blended"}
 """These take masks alone, and states on a grid."""

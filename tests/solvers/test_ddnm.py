@@ -1,23 +1,23 @@
 """What DDNM+ says of range, null space and noise, by hand."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import pytest
 import torch
 from torch import Tensor
 
-from operators.base import LinearOperator
+from operators.base import LinearOperator, Shape
 from operators.mask import Mask, box_mask
 from operators.measurement import Measurement, simulate
 from operators.noise import Gaussian
 from operators.seeds import Seeds
 from priors.base import Prior
-from priors.schedule import Level
+from priors.schedule import Level, Schedule
 from restore.bench.exact import errors
-from restore.bench.toy import problem, sample
-from restore.solvers import State, ddnm
+from restore.bench.toy import problem, random, sample
+from restore.solvers import Solver, State, ddnm
 from restore.solvers.base import ancestral, move, start
 from tests.solvers.toys import SCHEDULES, Counting, Dense, Mixed, OneStream, picture, pixel_prior
 
@@ -36,25 +36,26 @@ class Told(Counting):
 @pytest.mark.parametrize("build", [pixel_prior, Mixed], ids=["pixel", "states"])
 @pytest.mark.parametrize("curve", SCHEDULES)
 def test_the_noise_of_the_data_and_the_fresh_one_are_the_level(
-    build: type[Mixed], curve: str, floor: float
+    build: Callable[[Shape, Schedule], Prior], curve: str, floor: float
 ) -> None:
-    prior, count = Told(build(SHAPE, SCHEDULES[curve])), 20_000
-    gains = torch.logspace(-2, 1, 20, dtype=DOUBLE)  # from hardly seen to amplified
-    rows = torch.linalg.qr(torch.randn(105, 20, generator=torch.Generator().manual_seed(0)))[0]
-    operator = Dense(gains[:, None] * rows.T, SHAPE)
-    nothing = prior.decode(torch.zeros(prior.state_shape((1, *SHAPE)), dtype=DOUBLE))
+    prior, count, shape = Told(build((3, 3, 2), SCHEDULES[curve])), 10_000, (3, 3, 2)
+    gains = torch.logspace(-2, 1, 8, dtype=DOUBLE)  # from hardly seen to amplified
+    directions = torch.linalg.qr(random(18, 8, seed=0))[0]
+    operator = Dense(gains[:, None] * directions.T, shape)
+    nothing = prior.decode(torch.zeros(prior.state_shape((1, *shape)), dtype=DOUBLE))
     truth = nothing.expand(count, -1, -1, -1)
     measurement = simulate(operator, Gaussian(0.05), truth, OneStream(0, count))
     levels = {"start_sigma": 0.4, "end_sigma": 0.2}
     state = next(ddnm(measurement, prior, OneStream(1, count), steps=2, floor=floor, **levels))
     expected = prior.schedule.at_ratio(0.2 / prior.unit).sigma
     found = torch.cov(state.x.flatten(1).T) / expected**2
-    # 20 000 draws leave 0.007 of a covariance, 5 times that at worst of some thousands
-    torch.testing.assert_close(found, torch.eye(len(found), dtype=DOUBLE), rtol=0, atol=0.04)
+    # 10 000 draws leave 0.014 of a variance; the worst of some hundred is within 4 times that
+    torch.testing.assert_close(found, torch.eye(len(found), dtype=DOUBLE), rtol=0, atol=0.056)
 
 
 def test_without_noise_the_data_decide_the_range_and_the_prior_the_null_space() -> None:
-    operator = Mask(box_mask(5, 7, 3, 3))
+    hidden = box_mask(5, 7, 3, 3)
+    operator = Mask(hidden)
     prior = pixel_prior(SHAPE, SCHEDULES["vp"])
     measurement = simulate(operator, Gaussian(0.0), picture(SHAPE, 2), Seeds(0, 1))
     guesses = []
@@ -65,10 +66,9 @@ def test_without_noise_the_data_decide_the_range_and_the_prior_the_null_space() 
             return guesses[-1]
 
     *states, _ = ddnm(measurement, Heard(prior), Seeds(2, 3), steps=5, floor=0.0)
-    hidden = box_mask(5, 7, 3, 3)
     for state, guess in zip(states, guesses, strict=False):
-        torch.testing.assert_close(state.x0[..., hidden], guess[..., hidden])
-        seen = state.x0[..., ~hidden], measurement.y[..., ~hidden]
+        torch.testing.assert_close(state.x0[..., hidden.view(5, 7)], guess[..., hidden.view(5, 7)])
+        seen = state.x0[..., ~hidden.view(5, 7)], measurement.y[..., ~hidden.view(5, 7)]
         torch.testing.assert_close(*seen, rtol=0, atol=2e-3)
 
 
@@ -93,7 +93,7 @@ def as_if_new(
 def test_noise_that_is_counted_as_new_is_let_in_by_more_steps() -> None:
     prior, measurement = problem(SCHEDULES["vp"], decoded=False)
 
-    def residual(solver: object, steps: int) -> float:
+    def residual(solver: Solver, steps: int) -> float:
         return errors(prior, measurement, sample(solver, prior, measurement, 2000, steps=steps)).fit
 
     few, many = residual(as_if_new, 50), residual(as_if_new, 300)

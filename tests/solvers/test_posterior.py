@@ -287,7 +287,7 @@ def test_decoupled_annealing_is_nearly_exact_where_its_gaussian_is() -> None:
     assert_exact(errors(prior, measurement, sample("daps", prior, measurement, 4000, **options)))
 
 
-PERTURBING = {"blended", "daps"}
+PERTURBING = {"blended", "daps", "mcgdiff"}
 """These draw the measurement again because their method says so."""
 
 

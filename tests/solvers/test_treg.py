@@ -10,7 +10,8 @@ from operators.measurement import Measurement, simulate
 from operators.noise import Gaussian
 from operators.seeds import Seeds
 from priors.schedule import Schedule
-from restore.solvers.base import start, to_clean
+from restore.solvers.base import noise_at, to_clean
+from restore.solvers.smooth import smooth_estimate
 from restore.solvers.treg import treg
 from tests.solvers.toys import SCHEDULES, last, picture, pixel_prior
 
@@ -26,9 +27,9 @@ def observed(sigma: float = 0.05) -> Measurement[Mask]:
 def test_a_step_by_hand(schedule: Schedule) -> None:
     # pixels of their own unit: the argmin is a weighted mean where the pixel is known
     prior, measurement = pixel_prior(SHAPE, schedule), observed()
-    t, s, *_ = schedule.levels(4)
+    t, s, *_ = schedule.levels(4, schedule.at_ratio(0.7).u)
     seeds = Seeds(4, 5)
-    x = t.sigma * seeds.normal_like(measurement.y)
+    x = t.alpha * smooth_estimate(measurement) + t.sigma * seeds.normal_like(measurement.y)
     x0 = prior.denoise(x, t)
     eps = (x - t.alpha * x0) / t.sigma
     precision = (t.alpha / t.sigma) ** 2 + 1 / 0.3**2
@@ -38,7 +39,7 @@ def test_a_step_by_hand(schedule: Schedule) -> None:
     share = s.alpha**2 / (s.alpha**2 + s.sigma**2)
     z = share * fitted + (1 - share) * x0
     noise = math.sqrt(1 - share) * eps + math.sqrt(share) * seeds.normal_like(x)
-    first = next(treg(measurement, prior, Seeds(4, 5), steps=4, reach=0.3))
+    first = next(treg(measurement, prior, Seeds(4, 5), steps=4, reach=0.3, start_sigma=0.7))
     torch.testing.assert_close(first.x0, z)
     torch.testing.assert_close(first.x, s.alpha * z + s.sigma * noise)
 
@@ -46,8 +47,8 @@ def test_a_step_by_hand(schedule: Schedule) -> None:
 @schedules
 def test_without_a_fit_it_is_ddim(schedule: Schedule) -> None:
     prior, measurement = pixel_prior(SHAPE, schedule), observed()
-    top = schedule.levels(5)[0]
-    x = start(measurement, prior, top, Seeds(4, 5))
+    top = schedule.at_ratio(0.4)
+    x = noise_at(smooth_estimate(measurement), prior, top, Seeds(4, 5))
     expected = to_clean(x, prior, top, 5, Seeds(4, 5))
     found = last(treg, measurement, prior, Seeds(4, 5), steps=5, every=6)
     torch.testing.assert_close(found.x, expected)
@@ -56,7 +57,8 @@ def test_without_a_fit_it_is_ddim(schedule: Schedule) -> None:
 def test_the_last_estimate_is_not_fitted() -> None:
     prior, measurement = pixel_prior(SHAPE, SCHEDULES["vp"]), observed(0.2)
     *_, before, end = treg(measurement, prior, Seeds(4, 5), steps=5)
-    final = SCHEDULES["vp"].levels(5)[-2]
+    schedule = SCHEDULES["vp"]
+    final = schedule.levels(5, schedule.at_ratio(0.4).u)[-2]
     torch.testing.assert_close(end.x0, prior.denoise(before.x, final))
 
 
