@@ -10,8 +10,8 @@ to what the encoder makes of pictures: nothing changes for pixels and for a line
 E(D(z)) = z, by which D is replaced where E is affine (`priors.linear`).
 
 The paper sets c_t task by task. Here the step is the one by which p(y | D(z)) N(z; x0^, r_t^2 I)
-rises most, r_t as in DAPS (`restore.solvers.conditional`). As eps is that of the prior, x_s moves by
-all of it, at every step, and many steps would fit the noise of the data. Of that length z hence takes
+rises most, r_t as in DAPS (`restore.solvers.conditional`). As eps is that of the prior, x_s moves
+by all of it, at every step, and many steps would fit the noise. Of that length z hence takes
 min(1, zeta f), with f the share of the variance of x_t that the step removes: zeta = 1 makes it the
 step of the conditional mean, infinity the paper's. 1 is exact where all directions are alike, but
 on photos it hears too little.
