@@ -59,7 +59,8 @@ def markdown(summary: dict[str, Any]) -> str:
         f"Trained on the same photos, {summary['settings']['minutes']:g} minutes of the processor "
         "for each of the two stages; PSNR in dB / LPIPS of reconstructions and, by "
         f"{DEFAULT_SOLVER}, of restorations at {SIZE} x {SIZE} pixels. f: compression of each "
-        "side, c: channels; values: of the latent for each of the picture; parameters in millions and "
+        "side, c: channels; values: of the latent for each of the picture; parameters in "
+        "millions and "
         "steps: of the autoencoder and of the network.",
         "",
         f"| {' | '.join(heads)} |",
