@@ -8,14 +8,13 @@
         mu  <- argmin |y - A D(mu)|^2, from mu, until it is as small as the noise
     the last mu is the picture
 
-t is sigma / (alpha + sigma), the time of a flow with the noise of the level, on every schedule. D
-is its linear part where it has one (`priors.linear`).
+Here t = sigma / (alpha + sigma), the time of a flow with the noise of the level, so that this runs
+on every schedule. D is its linear part where it has one (`priors.linear`).
 
 The paper measures the mean e(t) of |v - u|^2 for its network and has lambda(t) rise with
-1 / e(t) - 1 / e(0). Of the embedded prior 1 / e(t) is 1.3 + 14 t (1 - t), within 20 % on photos
-from t = 0.1 to 0.95 (tests/solvers/test_flair.py); hence lambda(t) = weight t (1 - t). The paper
-descends by step sizes and to residuals of each task; here lines are searched exactly, and the
-residual ends as large as the noise.
+1 / e(t) - 1 / e(0). Of the embedded prior that is 14 t (1 - t), within 15 % of 1 / e(t); hence
+lambda(t) = weight t (1 - t). The paper descends by a step size of each task and to a residual of
+each; here lines are searched exactly and the noise of the measurement is known.
 """
 
 import math
