@@ -47,7 +47,7 @@ def ddnm(
     steps: int = 30,
     start_sigma: float = 0.4,
     end_sigma: float = 0.02,
-    floor: float = 0.02,
+    floor: float = 0.015,
 ) -> Iterator[State]:
     """Restore by replacing the part of the picture that the measurement determines.
 

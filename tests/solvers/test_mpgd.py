@@ -1,5 +1,7 @@
 """Manifold preserving guidance: one gradient step, its length, its noise and its projection."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -8,25 +10,33 @@ from operators.base import Identity
 from operators.measurement import Measurement, simulate
 from operators.noise import Gaussian
 from operators.seeds import Seeds
-from priors.analytic import GaussianPrior
-from priors.schedule import Schedule
+from priors.analytic import GaussianMixturePrior, GaussianPrior
+from priors.schedule import Level, Schedule
 from restore.bench.exact import errors
 from restore.bench.posterior import needs
 from restore.bench.toy import SIZE, Dense, draw, problem, sample
-from restore.solvers.base import likelihood_score
+from restore.solvers.base import likelihood_score, noise_at
 from restore.solvers.conditional import left_open
+from restore.solvers.diffpir import falling
 from restore.solvers.mpgd import mpgd
+from restore.solvers.smooth import first_guess
 from tests.solvers.toys import SCHEDULES, Mixed, last, picture
 
 DOUBLE = torch.float64
+Start = tuple[list[Level], Tensor]
 schedules = pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=list(SCHEDULES))
+
+
+def top(prior: GaussianMixturePrior, measurement: Measurement[Dense], steps: int) -> Start:
+    """The first levels, and the state that seed 4 gives at the first."""
+    levels = falling(prior, steps, 0.4, 0.02)
+    return levels, noise_at(first_guess(measurement), prior, levels[0], Seeds(4))
 
 
 @schedules
 def test_the_gradient_step_is_the_best_of_its_direction(schedule: Schedule) -> None:
     prior, measurement = problem(schedule)
-    t, _ = schedule.levels(1)
-    x = t.sigma * Seeds(4).normal_like(torch.zeros(1, SIZE, dtype=DOUBLE))
+    (t, _), x = top(prior, measurement, 1)
     x0 = prior.denoise(x, t)
     found = last(mpgd, measurement, prior, Seeds(4), steps=1, reach=0.3).x0
     step = found - x0
@@ -42,8 +52,7 @@ def test_the_gradient_step_is_the_best_of_its_direction(schedule: Schedule) -> N
 @schedules
 def test_the_noise_of_a_step_is_that_of_the_prior(schedule: Schedule) -> None:
     prior, measurement = problem(schedule)
-    t, s, _ = schedule.levels(2)
-    x = t.sigma * Seeds(4).normal_like(torch.zeros(1, SIZE, dtype=DOUBLE))
+    (t, s, _), x = top(prior, measurement, 2)
     eps = (x - t.alpha * prior.denoise(x, t)) / t.sigma
     first = next(mpgd(measurement, prior, Seeds(4), steps=2, eta=0.0))
     torch.testing.assert_close(first.x, s.alpha * first.x0 + s.sigma * eps)
@@ -62,7 +71,8 @@ def test_it_is_exact_where_one_gradient_is(schedule: Schedule) -> None:
     truth = draw(prior, 1, seed=5).view(1, *shape)
     identity = Dense(torch.eye(SIZE, dtype=DOUBLE), shape)
     measurement = simulate(identity, Gaussian(0.1), truth, Seeds(3))
-    x = sample(mpgd, prior, measurement, 4000, steps=600, reach=0.2, zeta=1.0)
+    options: dict[str, Any] = {"steps": 250, "start_sigma": 5.0, "end_sigma": 0.005, "zeta": 1.0}
+    x = sample(mpgd, prior, measurement, 4000, reach=0.2, **options)
     found = errors(prior, measurement, x)
     assert found.worst < 4.5
     assert found.shape < 0.1
