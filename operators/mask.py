@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -47,7 +48,11 @@ class Mask(DiagonalGramOperator):
 
     def gram(self, y: Tensor) -> Tensor:
         """Give one where the pixel is known, 0 elsewhere."""
-        return (~self.unknown).to(y.device, y.dtype)
+        return self._known.to(y.device, y.dtype)
+
+    @cached_property
+    def _known(self) -> Tensor:
+        return (~self.unknown).float()
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ are distances between pictures: a prox of the picture is nearly one of the state
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d, conv_transpose2d
+from torch.nn.functional import conv2d, pixel_shuffle
 
 from priors.base import Prior, Shape
 from priors.schedule import Level
@@ -57,7 +57,9 @@ class Linear(Prior):
 
     def synthesis(self, x: Tensor) -> Tensor:
         """W^+ x, the decoder without its offset."""
-        return conv_transpose2d(x, self.inverse.to(x), stride=self.kernel.shape[-1])
+        # A product of matrices: the transposed convolution is up to ten times slower on processors.
+        patches = self.inverse.to(x).flatten(1).T @ x.flatten(2)
+        return pixel_shuffle(patches.unflatten(2, x.shape[2:]), self.kernel.shape[-1])
 
     def synthesis_adjoint(self, image: Tensor) -> Tensor:
         """The exact transpose of `synthesis`."""

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from operators.mask import Mask
 from operators.noise import Noise
 from operators.resize import Downsample, Filter
 from restore import solvers
+from restore.blind import Blind, estimate_kernel
 from restore.images import Photo, read, read_mask
 from restore.preparation import CALL, OWN
 from restore.restorer import Restorer
@@ -28,7 +30,7 @@ Source = Any
 def deblur(
     photo: Source,
     *,
-    kernel: str | Path | Tensor | Any,
+    kernel: str | Path | Tensor | Any | None = None,
     boundary: Boundary = "valid",
     noise: float | Noise | None = None,
     seed: int | Sequence[int] = 0,
@@ -36,21 +38,30 @@ def deblur(
     polish: bool = True,
     **options: Any,
 ) -> Result:
-    """Remove a known blur from a photo.
+    """Remove a blur from a photo.
 
     kernel: "motion:17,32" (length in pixels, angle in degrees), "disk:4", "gaussian:2", a file, or
-    an array (h, w), which is normalised to sum to one. boundary: what the world looks like beyond
+    an array (h, w), which is normalised to sum to one. None: estimated from the one photo
+    (`restore.blind`); the result's `kernel` is what was found, its report's "blur" how sure that
+    is. boundary: what the world looks like beyond
     the frame. "valid" supposes nothing: what was blurred into the frame is sought too, and cut off
     again (photos from a camera); reflect, replicate, circular are for simulated blur. Everything
     else as of `Restorer` and its `stream`: prior, solver, device, dtype, tile, offline, noise,
     seed, samples, polish, options of the solver.
 
     PhotoError for a photo that cannot be read, ValueError for a kernel or an argument, PriorError.
+    NotBlurred and Unknowable, ValueErrors, for a photo of which no blur can be estimated.
     """
     check_names(options, "kernel", "boundary")
     seen = read(photo)
-    operator = Blur(as_kernel(kernel).to(seen.pixels), boundary)
+    found = _estimated(seen, noise) if kernel is None else None
+    weights = as_kernel(kernel) if found is None else found.kernel
+    operator = Blur(weights.to(seen.pixels), boundary)
     result = _run(seen, operator, seen.pixels, noise, seed, samples, polish, options)
+    if found is not None:
+        told = {name: getattr(found, name) for name in ("family", "parameters", "confidence")}
+        report = {**result.report, "blur": {**told, **found.report}}
+        result = replace(result, kernel=found.kernel.cpu(), report=report)
     height, width = seen.pixels.shape[2:]
     margins = (result.pixels.shape[2] - height) // 2, (result.pixels.shape[3] - width) // 2
     return result.window(*margins, height, width)
@@ -129,6 +140,11 @@ def as_kernel(kernel: str | Path | Tensor | Any) -> Tensor:
     if isinstance(kernel, str | os.PathLike):
         return kernels.parse(os.fspath(kernel))
     return kernels.normalised(torch.as_tensor(kernel, dtype=torch.float32))
+
+
+def _estimated(photo: Photo, noise: float | Noise | None) -> Blind:
+    sigma = float(noise) if isinstance(noise, int | float) and noise > 0 else None
+    return estimate_kernel(photo.pixels, sigma=sigma)
 
 
 def _run(

@@ -15,7 +15,8 @@ class Result:
 
     pixels: (B, 3, H, W) in [0, 1], the mean of the samples; samples: (S, B, 3, H, W); std: the
     standard deviation over the samples, (B, 3, H, W), None for a single one; report: what was done,
-    JSON-able: certificate, seed, options, evaluations, seconds, memory.
+    JSON-able: certificate, seed, options, evaluations, seconds, memory. kernel: the blur (kh, kw),
+    where it was estimated.
     """
 
     pixels: Tensor
@@ -23,6 +24,7 @@ class Result:
     std: Tensor | None
     report: dict[str, Any]
     photo: Photo | None = None
+    kernel: Tensor | None = None
 
     @property
     def image(self) -> Any:

@@ -46,9 +46,12 @@ class Options(Declared):
 
 
 class Deblur(Options):
-    """Remove a known blur."""
+    """Remove a blur."""
 
-    kernel: str = Field(description=f"{KERNELS}, or a file (.png .npy .npz .mat).")
+    kernel: str | None = Field(
+        None,
+        description=f"{KERNELS}, or a file (.png .npy .npz .mat). Default: estimated.",
+    )
     boundary: Literal["reflect", "replicate", "circular", "valid"] = Field(
         "valid",
         description="The world beyond the frame: valid supposes nothing (photos from a camera); "
@@ -191,6 +194,13 @@ class BenchPeers(Declared):
     batches: Counts = Field((1, 8), min_length=1, description="Pictures at once.")
     steps: int = Field(10, ge=3, description="Evaluations of the network by each solver.")
     prior: str = Field("embedded", description="As of the other commands.")
+
+
+class BenchBlind(Declared):
+    """Measure how often the blur of a photo is found, and what a restoration with it loses."""
+
+    limit: int | None = Field(5, ge=1, description="Photos a set.")
+    seed: int = Field(0, ge=0, description="Of kernels and noise.")
 
 
 class BenchPosterior(Declared):

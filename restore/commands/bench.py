@@ -87,6 +87,20 @@ def _latent(
     raise typer.Exit(inform.bench_latent(folder, given, output, as_json))
 
 
+@app.command("blind", help=spec.BenchBlind.__doc__)
+@declared(spec.BenchBlind)
+def _blind(
+    folder: Folder = None,
+    *,
+    given: dict[str, Any],
+    output: Annotated[str, typer.Option("-o", "--output", help="Folder.")] = "out/bench-blind",
+    as_json: AsJson = False,
+) -> None:
+    from restore.commands import inform
+
+    raise typer.Exit(inform.bench_blind(folder, given, output, as_json))
+
+
 @app.command("peers", help=spec.BenchPeers.__doc__)
 @declared(spec.BenchPeers)
 def _peers(

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 OK, FAILED, USAGE, SOME_FAILED, NO_PRIOR, NO_MEMORY, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
-TOLD = {"PhotoError", "MetricError", "TrainingError", "TrainingDataError"}
+TOLD = {
+    "PhotoError", "MetricError", "TrainingError", "TrainingDataError", "NotBlurred", "Unknowable",
+}  # fmt: skip
 """Errors of the library whose message says everything."""
 CURE_MEMORY = "not enough memory; try --tile 256, fewer --samples or --device cpu"
 
@@ -43,13 +45,7 @@ def understood(error: Exception) -> Failure:
         return Failure(CURE_MEMORY, NO_MEMORY)
     if _disk_is_full(error):
         return Failure(line, FAILED, fatal=True)
-    if isinstance(error, OSError) or kinds & {
-        "Divergence",
-        "PhotoError",
-        "MetricError",
-        "TrainingError",
-        "TrainingDataError",
-    }:
+    if isinstance(error, OSError) or kinds & {"Divergence", *TOLD}:
         return Failure(line, FAILED)
     if isinstance(error, ValueError | TypeError):
         # a TypeError is about an option or an operator that the solver does not take

@@ -113,6 +113,14 @@ def bench_posterior(given: dict[str, Any], output: str, as_json: bool) -> int:
     return _benched(lambda _, **named: main(**named), None, options, output, as_json)
 
 
+def bench_blind(folder: str | None, given: dict[str, Any], output: str, as_json: bool) -> int:
+    """Measure the estimation of kernels; the exit code."""
+    options = dict(checked(spec.BenchBlind, given))
+    from restore.bench.blind import main
+
+    return _benched(main, folder, options, output, as_json)
+
+
 PLACES = ("lpips_weights", "peers", "photos")
 """Options of benchmarks that name a file or a folder."""
 

@@ -35,9 +35,9 @@ def run(
 ) -> int:
     """Restore every photo that the names stand for; the exit code."""
     options = checked(spec.TASKS[task], given)
-    used = [str(getattr(options, name, "")) for name in ("mask", "kernel")]
+    used = [str(getattr(options, name, None) or "") for name in ("mask", "kernel")]
     found = gather(names, TAGS[task], recursive=recursive, output=output)
-    endings = _endings(options.samples)
+    endings = _endings(options)
     jobs = plan(found, output, TAGS[task], endings, filter(os.path.isfile, used))
     if isinstance(options, spec.Inpaint) and not os.path.exists(options.mask):
         raise Refusal(f"--mask {options.mask}: no such file or folder", FAILED)
@@ -62,7 +62,7 @@ class _Restored:
 
         solver = self.arguments["solver"] = solvers.get(self.options.solver)
         solvers.check_options(solver, self.arguments.keys() - dict(self.options).keys())
-        if isinstance(self.options, spec.Deblur):
+        if isinstance(self.options, spec.Deblur) and self.options.kernel is not None:
             self.arguments["kernel"] = api.as_kernel(self.options.kernel)
         if isinstance(self.options, spec.Restore):
             from restore import chain
@@ -91,26 +91,35 @@ class _Restored:
         if job.target == STREAM:
             write_stream(result.image)
         else:
-            _save(result, report, job, self.overwrite)
+            _save(result, report, job, _endings(self.options), self.overwrite)
         _judge(job, report, progress)
         return report
 
 
-def _endings(samples: int) -> tuple[str, ...]:
-    """Of what is written beside a picture: the report, the samples and their spread."""
-    if samples == 1:
-        return (".json",)
-    return (".json", ".std.png", *(f".sample{k}.png" for k in range(1, samples + 1)))
+def _endings(options: spec.Options) -> tuple[str, ...]:
+    """Of what is written beside a picture: the report, the kernel that was estimated, the samples
+    and their spread."""
+    endings = [".json"]
+    if isinstance(options, spec.Deblur) and options.kernel is None:
+        endings.append(".kernel.png")
+    if options.samples > 1:
+        endings += [".std.png", *(f".sample{k}.png" for k in range(1, options.samples + 1))]
+    return tuple(endings)
 
 
-def _save(result: Any, report: dict[str, Any], job: Job, overwrite: bool) -> None:
+def _save(
+    result: Any, report: dict[str, Any], job: Job, endings: tuple[str, ...], overwrite: bool
+) -> None:
     """The picture comes last: where it is, the rest is."""
     from dataclasses import replace
 
     from restore.images import read, write
 
-    endings = _endings(len(result.samples))
     with together([Path(job.target), *map(job.beside, endings)]):
+        if result.kernel is not None:
+            weights = (result.kernel / result.kernel.max() * 65535).round().numpy()
+            kernel = read(weights.astype("uint16"))
+            write(kernel, job.beside(".kernel.png"), overwrite=overwrite)
         if result.std is not None:
             report = {**report, "std_white": WHITE}
             spread = read((result.std / WHITE).clamp(0, 1))
@@ -148,7 +157,11 @@ def _mask_of(mask: str, job: Job) -> str:
 
 
 def _judge(job: Job, report: dict[str, Any], progress: Progress) -> None:
-    """Tell when a result does not explain what was observed."""
+    """Tell the blur that was estimated, and when a result does not explain what was observed."""
+    if blur := report.get("blur"):
+        numbers = ", ".join(f"{name} {value:.3g}" for name, value in blur["parameters"].items())
+        said = f"{blur['family']} blur {numbers}".rstrip()
+        progress.say(f"{job.source}: {said}, confidence {blur['confidence']:.2f}")
     certificate = report.get("certificate", {})
     for accepted, verdict in zip(
         certificate.get("accepted", ()), certificate.get("verdict", ()), strict=True

@@ -7,6 +7,7 @@ posteriors that are known exactly, with default options, and prints:
     mmps      0.02    0.94      0.88   0.09      0.89    the draws, the more so with more steps
     tds       0.04    0.99      1.04   0.11      0.90    the draws, with the modes' odds nearly
     mcgdiff   0.06    0.96      0.98   0.14      0.89    the draws, but for the odds of modes
+    pnpdm     0.04    0.98      1.05   0.28      0.88    the draws, but for the odds of modes
     pigdm     0.08    0.75      0.41   0.24      0.84    the mean; too narrow, but not with zeta = 1
     blended   0.03    0.76      0.62   0.06      0.78    on masks: the odds of modes; too narrow
     latino    0.18    0.83      1.03   0.36      0.78    the residual, not the null space
@@ -15,19 +16,21 @@ posteriors that are known exactly, with default options, and prints:
     flair     0.11    0.96      1.18   0.34      0.83    the spread, a little; one mode
     daps      0.06    0.65      0.44   0.37      0.76    the mean; too narrow, by its temperature
     resample  0.05    0.73      0.56   0.37      0.78    the mean; too narrow
-    dps       0.08    0.90      0.71   0.30      0.89    too wide where A is weak, else too narrow
-    psld      0.09    0.90      0.70   0.30      0.89    as dps
+    dps       0.14    0.85      0.64   0.20      0.86    too wide where A is weak, else too narrow
+    psld      0.14    0.84      0.61   0.20      0.86    as dps
+    stsl      0.15    0.85      0.64   0.32      0.85    as dps, which it is on Gaussians
     flowdps   0.12    0.70      0.43   0.28      0.80    too narrow, fits the noise
     flowchef  0.24    0.66      0.15   0.25      0.82    too narrow, fits the noise
     ddnm      0.07    0.56      0.32   0.37      0.73    the mean; too narrow, fits the noise
     mpgd      0.11    0.79      0.49   0.23      0.84    too narrow, but not with zeta = 1
     sdedit    0.96    2.01      7.55   0.26      0.78    nothing: hears the data only at its start
+    reddiff   0.34    0.28      0.08   0.65      0.38    one picture; no spread, fits the noise
     dpir      0.21    0.52      0.56   0.38      0.60    one picture near the mean; no spread
 
 With steps = 250, iterations = 6 mmps is all but exact on Gaussians (0.01, 0.98, 0.95). With
-temperature = lambda_ = 1 daps is, too (0.03, 1.01, 1.01); on photos it then leaves noise. With
-zeta = 1 pigdm makes 0.13, 1.00, 1.16 and mpgd 0.17, 1.00, 1.13. blended takes masks alone, and is
-measured on one.
+temperature = lambda_ = 1 daps is, too (0.03, 1.01, 1.01); on photos it then leaves noise, as
+does pnpdm with steps = 100 and reach = 0.25 (0.03, 0.99, 1.02). With zeta = 1 pigdm makes
+0.13, 1.00, 1.16 and mpgd 0.17, 1.00, 1.13. blended takes masks alone, and is measured on one.
 
 bias: error of the mean in posterior standard deviations; spread: standard deviation of the draws
 over the posterior's (both root mean squares over whitened directions); residual: mean of
@@ -57,9 +60,12 @@ from restore.solvers.mcgdiff import mcgdiff
 from restore.solvers.mmps import mmps
 from restore.solvers.mpgd import mpgd
 from restore.solvers.pigdm import pigdm
+from restore.solvers.pnpdm import pnpdm
 from restore.solvers.psld import psld
+from restore.solvers.reddiff import reddiff
 from restore.solvers.resample import resample
 from restore.solvers.sdedit import sdedit
+from restore.solvers.stsl import stsl
 from restore.solvers.tds import tds
 from restore.solvers.treg import treg
 
@@ -88,9 +94,12 @@ __all__ = [
     "names",
     "options",
     "pigdm",
+    "pnpdm",
     "psld",
+    "reddiff",
     "resample",
     "sdedit",
+    "stsl",
     "tds",
     "title",
     "treg",
@@ -111,9 +120,12 @@ _SOLVERS = (
     mmps,
     mpgd,
     pigdm,
+    pnpdm,
     psld,
+    reddiff,
     resample,
     sdedit,
+    stsl,
     tds,
     treg,
 )

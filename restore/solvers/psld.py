@@ -1,13 +1,15 @@
 """Posterior sampling with latent diffusion (Rout et al., NeurIPS 2023, arXiv:2307.00619).
 
-    z0^ <- E[z0 | z_t]
-    x^  <- A+ y + (I - A+ A) D(z0^)
-    z0^ <- z0^ + grad_{z_t} { zeta c_t log p(y | D(z0^)) - gamma alpha_t / 2 |z0^ - E(x^)|^2 }
-    z_s ~ p(z_s | z_t, z0^)
+    for t in falling levels:
+        z0^ <- E[z0 | z_t]
+        x^  <- A+ y + (I - A+ A) D(z0^)
+        z0^ <- z0^ + grad_{z_t} { zeta c_t log p(y | D(z0^)) - gamma alpha_t / 2 |z0^ - E(x^)|^2 }
+        z_s ~ p(z_s | z_t, z0^)
 
 The gluing term asks that z0^ be what the encoder makes of a picture that agrees with y. A+ is
 damped by the noise (a prox, equal to the line above where there is none), as a bare A+ would hand
-the encoder amplified noise. The likelihood is deterministic: nothing of it is drawn again.
+the encoder amplified noise. The likelihood is deterministic: nothing of it is drawn again. Levels
+and start are those of `restore.solvers.diffpir`.
 """
 
 from collections.abc import Iterator
@@ -19,7 +21,9 @@ from operators.base import LinearOperator
 from operators.measurement import Measurement
 from operators.seeds import Seeds
 from priors.base import Prior
-from restore.solvers.base import State, pull_scale, reverse, sensitivity, start, trust
+from restore.solvers.base import State, noise_at, pull_scale, reverse, sensitivity, trust
+from restore.solvers.diffpir import falling
+from restore.solvers.smooth import first_guess
 
 
 @torch.no_grad()
@@ -28,18 +32,21 @@ def psld(
     prior: Prior,
     seeds: Seeds,
     *,
-    steps: int = 1000,
+    steps: int = 100,
     zeta: float = 2.0,
     gamma: float = 0.1,
     eta: float = 1.0,
+    start_sigma: float = 0.4,
+    end_sigma: float = 0.02,
 ) -> Iterator[State]:
     """Sample by the gradient of likelihood and gluing through network, decoder and encoder.
 
     steps >= 1 network evaluations; zeta > 0 is the strength of the data, gamma >= 0 that of the
-    gluing; eta in [0, 1] the share of fresh noise.
+    gluing; eta in [0, 1] the share of fresh noise; start_sigma >= end_sigma > 0 are noise levels in
+    the picture on [0, 1]. ValueError when a level or steps is not positive.
     """
-    levels = prior.schedule.levels(steps)
-    x = start(measurement, prior, levels[0], seeds)
+    levels = falling(prior, steps, start_sigma, end_sigma)
+    x = noise_at(first_guess(measurement), prior, levels[0], seeds)
     gain = sensitivity(measurement, prior)
     for step, (t, s) in enumerate(pairwise(levels), start=1):
         scale = pull_scale(measurement, t, gain)

@@ -21,7 +21,7 @@ BAD = [
     ("deblur broken.png -k disk:1", 1, "broken.png"),
     ("deblur empty -k disk:1", 1, "empty: holds no photos"),
     ("deblur *.webp -k disk:1", 1, "*.webp: matches no photo"),
-    ("deblur photo.png", 2, "--kernel"),
+    ("deblur photo.png", 1, "photo.png: image:"),
     ("deblur photo.png -k gausian:2", 2, "did you mean gaussian"),
     ("deblur photo.png -k motion:-3,2", 2, "length"),
     ("deblur photo.png -k zero.npy", 2, "kernel: its sum is 0"),

@@ -24,6 +24,9 @@ MODELS: dict[str, type[Declared]] = {
     "bench restoration": spec.Bench,
     "bench prior": spec.BenchPrior,
     "bench peers": spec.BenchPeers,
+    "bench posterior": spec.BenchPosterior,
+    "bench latent": spec.BenchLatent,
+    "sample": spec.Sample,
 }
 
 
@@ -98,5 +101,5 @@ def test_a_misspelt_option_names_the_nearest() -> None:
 
 
 def test_a_missing_option_is_explained() -> None:
-    with pytest.raises(ValueError, match=r"^kernel: is missing; gaussian:SIGMA"):
-        spec.checked(spec.Deblur, {})
+    with pytest.raises(ValueError, match=r"^operator: is missing; A chain"):
+        spec.checked(spec.Restore, {})

@@ -42,9 +42,12 @@ OPTIONS: dict[str, Options] = {
     "mmps": {"steps": 4},
     "mpgd": {"steps": 4},
     "pigdm": {"steps": 4},
+    "pnpdm": {"steps": 4, "inner": 2},
     "psld": {"steps": 4},
+    "reddiff": {"steps": 20},
     "resample": {"steps": 12, "every": 2},
     "sdedit": {"steps": 4, "start_sigma": 0.1},
+    "stsl": {"steps": 4},
     "tds": {"steps": 20, "particles": 6},
     "treg": {"steps": 4},
 }
@@ -54,10 +57,13 @@ EVALUATIONS: dict[str, Callable[[Options], int]] = {
     "blended": lambda options: options["repeats"] * (options["steps"] - 1) + 1,
     "daps": lambda options: options["steps"] * options["ode_steps"],
     "latino": lambda options: options["steps"] * options["inner"],
+    "pnpdm": lambda options: options["steps"] * options["inner"],
+    "stsl": lambda options: 2 * options["steps"],
 }
-BY_GRADIENT = {"daps", "dps", "flowchef", "flowdps", "mmps", "mpgd", "pigdm", "resample", "tds"}
+BY_GRADIENT = {"daps", "dps", "flowchef", "flowdps", "mmps", "mpgd", "pigdm", "pnpdm"}
+BY_GRADIENT |= {"reddiff", "resample", "stsl", "tds"}
 """These take any differentiable operator and any noise with a likelihood."""
-NOISELESS = {"daps", "flowchef", "mmps", "mpgd", "pigdm", "resample"}
+NOISELESS = {"daps", "flowchef", "mmps", "mpgd", "pigdm", "pnpdm", "resample"}
 """Of them, those that take no measurement for more exact than one in 8 bits."""
 MASKS = {"blended"}
 """These take masks alone, and states on a grid."""

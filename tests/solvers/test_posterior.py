@@ -125,6 +125,13 @@ class Control:
 JACOBIANS = ("jacobian halved", "jacobian dropped", "transpose padded")
 EXACT = {
     "mmps": Control(("gaussian",), lambda size: {"steps": 250, "iterations": size}),
+    "pnpdm": Control(
+        ("gaussian",),
+        lambda size: {"steps": 200, "reach": 0.5, "end_sigma": 0.03},
+        many=8000,
+        more={"steps": 500},
+        blind=JACOBIANS[:2],
+    ),
     # their gradients propose, and what is proposed is weighed
     "tds": Control(
         tuple(KINDS),
@@ -226,8 +233,7 @@ def test_the_prior_for_the_posterior_is_found_by_the_misfit_alone() -> None:
 
 
 QUICK: dict[str, dict[str, Any]] = {
-    "dps": {"steps": 200},
-    "psld": {"count": 1000, "steps": 200},
+    "psld": {"count": 1000},
 }
 """Options with which the documented figures are checked faster, and numbers of draws."""
 
@@ -328,7 +334,7 @@ def test_decoupled_annealing_is_nearly_exact_where_its_gaussian_is() -> None:
     assert_exact(errors(prior, measurement, sample("daps", prior, measurement, 4000, **options)))
 
 
-PERTURBING = {"blended", "daps", "mcgdiff"}
+PERTURBING = {"blended", "daps", "mcgdiff", "pnpdm"}
 """These draw the measurement again because their method says so."""
 
 

@@ -1,5 +1,6 @@
 """The twisted diffusion sampler: exact for many particles, one particle is DPS."""
 
+import sys
 from itertools import pairwise
 
 import pytest
@@ -9,7 +10,7 @@ from torch import Tensor
 from priors.schedule import Level, Schedule
 from restore.bench.exact import errors
 from restore.bench.toy import KINDS, OneStream, cosine, problem, sample
-from restore.solvers.base import sensitivity
+from restore.solvers.base import sensitivity, start
 from restore.solvers.dps import dps
 from restore.solvers.particles import Cloud
 from restore.solvers.tds import tds
@@ -70,8 +71,16 @@ class Straight(OneStream):
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=list(SCHEDULES))
-def test_one_particle_is_diffusion_posterior_sampling(schedule: Schedule) -> None:
+def test_one_particle_is_diffusion_posterior_sampling(
+    schedule: Schedule, monkeypatch: pytest.MonkeyPatch
+) -> None:
     prior, measurement = problem(schedule)
+    # DPS from noise, on all levels of the schedule, as in its paper
+    module = sys.modules[dps.__module__]
+    monkeypatch.setattr(module, "falling", lambda prior, steps, *_: prior.schedule.levels(steps))
+    monkeypatch.setattr(
+        module, "noise_at", lambda _, prior, level, seeds: start(measurement, prior, level, seeds)
+    )
     single = list(tds(measurement, prior, Straight(1), steps=20, particles=1))
     plain = list(dps(measurement, prior, Straight(1), steps=20, zeta=1.0, eta=1.0))
     # a Cloud shows x_t, where a State of DPS shows what became of it

@@ -1,0 +1,240 @@
+"""`photomend bench blind`: how often the blur of a photo is found, and what a restoration loses.
+
+Photographs of a shaken camera with measured kernels (Levin et al., CVPR 2009), where they lie in
+the folder, and photos blurred by straight motion, disks, Gaussians and random walks. Restored by
+total variation, with the estimated and with the true kernel; distances are the least over small
+shifts, without the borders, as of Levin et al.
+"""
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from operators import kernels
+from operators.blur import Blur
+from operators.measurement import Measurement
+from operators.noise import Gaussian
+from operators.seeds import Seeds
+from restore.bench.protocol import (
+    LEVIN_FILE,
+    BenchError,
+    default_folder,
+    find_pictures,
+    levin_kernels,
+    load_picture,
+)
+from restore.bench.run import Report
+from restore.bench.variational import total_variation
+from restore.blind import NotBlurred, Unknowable, correlation, estimate_kernel
+from restore.images import read
+
+SIGMA = 0.01
+"""Noise of the simulated photos, which are then rounded to 8 bits."""
+WEIGHT = 1e-3
+"""Of total variation: near the best for the true kernels."""
+BORDER, SHIFTS = 15, 5
+"""Pixels that no distance counts; pixels by which a kernel may be off its centre."""
+KINDS = ("levin", "motion", "disk", "gaussian", "walk", "sharp")
+
+
+class Case(NamedTuple):
+    """A blurred photo y and the truth: planes (1, 1, H, W) of one size, a kernel (kh, kw)."""
+
+    name: str
+    kind: str
+    y: Tensor
+    x: Tensor
+    kernel: Tensor
+
+
+def main(
+    folder: Path | None = None,
+    *,
+    limit: int | None = 5,
+    seed: int = 0,
+    output: Path = Path("out/bench-blind"),
+    report: Report,
+) -> dict[str, Any]:
+    """Measure the estimation of kernels.
+
+    folder: of photos or of the standard sets, by default what PHOTOMEND_DATA names. limit: photos a
+    set, and pictures a kernel of Levin et al. seed: of kernels and noise.
+
+    Writes report.json and report.md into output, tells report a line a photo, and gives what
+    report.json holds. BenchError where there is no photo.
+    """
+    folder = default_folder() if folder is None else folder
+    rows = []
+    for case in cases(folder, limit, seed):
+        rows.append(measured(case))
+        report(", ".join(f"{name} {_shown(value)}" for name, value in rows[-1].items()))
+    summary = {
+        "settings": {"limit": limit, "seed": seed, "sigma": SIGMA},
+        "kinds": {kind: summarised(rows, kind) for kind in KINDS if _of(rows, kind)},
+        "confidence": calibration(rows),
+        "photos": rows,
+    }
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "report.json").write_text(json.dumps(summary, indent=1) + "\n")
+    (output / "report.md").write_text(markdown(summary))
+    report(f"report.md and report.json are in {output}")
+    return summary
+
+
+def cases(folder: Path, limit: int | None, seed: int) -> Iterator[Case]:
+    """Give the cases: of Levin et al. where the folder holds them, then the simulated ones."""
+    root = folder / "eval" if (folder / "eval").is_dir() else folder
+    if (root / LEVIN_FILE).is_file() and (root / "levin09").is_dir():
+        yield from _levin(root, limit)
+    for group, index, path in find_pictures(folder, limit):
+        x = load_picture(group, index, path).pixels.mean(1, keepdim=True)
+        for kind in KINDS[1:]:
+            yield simulated(f"{group} {path.stem}", x, kind, Seeds(seed, index))
+
+
+def simulated(name: str, x: Tensor, kind: str, seeds: Seeds) -> Case:
+    """Blur a plane (1, 1, H, W) by a kernel of a kind, drawn at random, in noise and 8 bits."""
+    generator = torch.Generator().manual_seed(10_007 * seeds.seeds[0] + 11 * seeds.seeds[1])
+    u, v = torch.rand(2, generator=generator).tolist()
+    kernel = {
+        "motion": lambda: kernels.motion(6 + 18 * u, 180 * v),
+        "disk": lambda: kernels.disk(2 + 4 * u),
+        "gaussian": lambda: kernels.gaussian(1 + 2 * u),
+        "walk": lambda: kernels.random_walk(13 + 2 * int(8 * u), 0.5, int(1000 * v)),
+        "sharp": lambda: torch.ones(1, 1),
+    }[kind]()
+    clean = Blur(kernel, "valid")(x)
+    y = clean + SIGMA * torch.randn(clean.shape, generator=generator)
+    return Case(name, kind, (y.clamp(0, 1) * 255).round() / 255, _middle(x, clean.shape), kernel)
+
+
+def measured(case: Case) -> dict[str, Any]:
+    """Estimate the kernel and restore: figures of a case.
+
+    correlation of the kernels, largest over shifts; ratio of squared errors with the estimated and
+    with the true kernel; restored, known, blurry: PSNR in dB; null where the estimate refuses.
+    """
+    began = time.perf_counter()
+    row: dict[str, Any] = {"name": case.name, "kind": case.kind, "found": "refused"}
+    row |= dict.fromkeys(("correlation", "ratio", "restored", "known", "blurry", "confidence"))
+    try:
+        found = estimate_kernel(case.y)
+    except (NotBlurred, Unknowable) as refusal:
+        return {**row, "why": str(refusal), "seconds": time.perf_counter() - began}
+    seconds = time.perf_counter() - began
+    pictures = [restored(case.y, kernel) for kernel in (found.kernel, case.kernel)]
+    errors = [distance(picture, case.x) for picture in (*pictures, case.y)]
+    decibels = [-10 * math.log10(error) for error in errors]
+    return {
+        **row,
+        "found": found.family,
+        "correlation": correlation(found.kernel, case.kernel),
+        "ratio": errors[0] / errors[1],
+        **dict(zip(("restored", "known", "blurry"), decibels, strict=True)),
+        "confidence": found.confidence,
+        "seconds": seconds,
+    }
+
+
+def restored(y: Tensor, kernel: Tensor) -> Tensor:
+    """Restore by total variation, with what lies beyond the border unknown; of the size of y."""
+    measurement = Measurement(y, Blur(kernel, "valid"), Gaussian(SIGMA))
+    return _middle(total_variation(measurement, WEIGHT), y.shape)
+
+
+def distance(picture: Tensor, truth: Tensor) -> float:
+    """Give the mean squared error inside the borders, the least over small shifts."""
+    reach = range(-SHIFTS, SHIFTS + 1)
+    margin = BORDER + SHIFTS
+    inner = truth[..., margin:-margin, margin:-margin]
+    moved = (picture.roll((down, right), (-2, -1)) for down in reach for right in reach)
+    return min(
+        float((one[..., margin:-margin, margin:-margin] - inner).square().mean()) for one in moved
+    )
+
+
+def summarised(rows: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    """Shares and means of a kind; a refusal counts as a failure, but of sharp photos."""
+    own, known = _of(rows, kind), [row for row in _of(rows, kind) if row["ratio"] is not None]
+    if kind == "sharp":
+        return {"photos": len(own), "refused": 1 - len(known) / len(own)}
+
+    def mean(values: list[float]) -> float:
+        return sum(values) / max(len(values), 1)
+
+    return {
+        "photos": len(own),
+        "refused": 1 - len(known) / len(own),
+        "ratio at most 2": sum(row["ratio"] <= 2 for row in known) / len(own),
+        "correlation at least 0.9": sum(row["correlation"] >= 0.9 for row in known) / len(own),
+        "correlation": mean([row["correlation"] for row in known]),
+        "gain": mean([row["restored"] - row["blurry"] for row in known]),
+        "loss": mean([row["known"] - row["restored"] for row in known]),
+        "seconds": mean([row["seconds"] for row in known]),
+    }
+
+
+def calibration(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Share of ratios of at most 2 among the estimates of low, middle and high confidence."""
+    table = []
+    for low, high in ((0.0, 0.5), (0.5, 0.8), (0.8, 1.01)):
+        within = [r for r in rows if r["ratio"] is not None and low <= r["confidence"] < high]
+        right = [row for row in within if row["ratio"] <= 2]
+        share = len(right) / len(within) if within else None
+        table.append({"from": low, "to": min(high, 1.0), "photos": len(within), "right": share})
+    return table
+
+
+LEGEND = """\
+levin: 8 measured kernels of a shaken camera; the others are simulated, noise 0.01, 8 bits.
+Refusals count as failures, except for sharp photos. ratio: squared error of the picture restored
+with the estimated kernel over that with the true one. gain, loss: dB over the blurry photo, dB
+below the restoration with the true kernel.
+"""
+
+
+def markdown(summary: dict[str, Any]) -> str:
+    """The report as a table, a row a kind, then the calibration of the confidence."""
+    heads = ["photos", "refused", "ratio at most 2", "correlation at least 0.9", "correlation"]
+    heads += ["gain", "loss", "seconds"]
+    lines = [f"| kind | {' | '.join(heads)} |", "|---" + "|---:" * len(heads) + "|"]
+    for kind, row in summary["kinds"].items():
+        lines.append(f"| {kind} | {' | '.join(_shown(row.get(head)) for head in heads)} |")
+    lines += ["", "| confidence | photos | ratio at most 2 |", "|---|---:|---:|"]
+    for row in summary["confidence"]:
+        lines.append(f"| {row['from']} to {row['to']} | {row['photos']} | {_shown(row['right'])} |")
+    return "\n".join(["# Blind deblurring", "", LEGEND, *lines]) + "\n"
+
+
+def _levin(root: Path, limit: int | None) -> Iterator[Case]:
+    truths = sorted((root / "levin09" / "gt").glob("im*.png"))[:limit]
+    if not truths:
+        raise BenchError(f"folder: {root / 'levin09'} holds no gt/im1.png and so on")
+    for truth in truths:
+        x = read(truth).pixels.mean(1, keepdim=True)
+        for number, kernel in enumerate(levin_kernels(root / LEVIN_FILE), start=1):
+            path = root / "levin09" / f"{truth.stem}_kernel{number}_img.png"
+            y = read(path).pixels.mean(1, keepdim=True)
+            # The file's kernels are of a correlation.
+            yield Case(f"{truth.stem} kernel {number}", "levin", y, x, kernel.flip(0, 1))
+
+
+def _middle(x: Tensor, shape: torch.Size) -> Tensor:
+    top, left = ((a - b) // 2 for a, b in zip(x.shape[2:], shape[2:], strict=True))
+    return x[..., top : top + shape[2], left : left + shape[3]]
+
+
+def _of(rows: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [row for row in rows if row["kind"] == kind]
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.2f}" if isinstance(value, float) else str(value)

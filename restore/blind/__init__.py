@@ -1,0 +1,10 @@
+"""The blur of a photo from the photo alone: a kernel, its family and how sure that is.
+
+Kernels are proposed by families of few parameters and by a free estimate from the photo's edges
+(`restore.blind.families`, `restore.blind.free`); the photo's power spectrum says which is the most
+likely (`restore.blind.spectrum`).
+"""
+
+from restore.blind.estimate import Blind, NotBlurred, Unknowable, correlation, estimate_kernel
+
+__all__ = ["Blind", "NotBlurred", "Unknowable", "correlation", "estimate_kernel"]

@@ -1,0 +1,182 @@
+"""Which blur a photo has: the candidate with the most evidence."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from restore.blind.families import FAMILIES, Candidate, search
+from restore.blind.free import free_kernel
+from restore.blind.spectrum import Spectrum, spectrum
+from restore.noise_level import estimate_sigma
+
+LEAST_SIDE = 64
+WINDOW = 384
+"""Side of the part that is looked at, in pixels: the one with the strongest edges."""
+SIZES = (15, 21, 31, 41)
+SHARP = 0.6
+"""Blur of a smaller standard deviation a direction, in pixels, is none: lenses and pixels do it."""
+_CLEAR = 30.0
+_LEAST_DETAIL = 100  # noise alone reaches 1, blurred photos in noise of 0.04 some 900
+
+
+def correlation(one: Tensor, other: Tensor) -> float:
+    """Give the largest normalised cross-correlation of two kernels over shifts, in [0, 1]."""
+    shape = [sum(sides) for sides in zip(one.shape, other.shape, strict=True)]
+    spectra = [torch.fft.rfft2(kernel.double(), s=shape) for kernel in (one, other)]
+    products = torch.fft.irfft2(spectra[0].conj() * spectra[1], s=shape)
+    return float(products.max() / (one.double().norm() * other.double().norm()))
+
+
+class NotBlurred(ValueError):
+    """The photo is as sharp as its pixels; the message says how that shows."""
+
+
+class Unknowable(ValueError):
+    """The photo tells nothing of its blur; the message says why."""
+
+
+@dataclass(frozen=True, eq=False)
+class Blind:
+    """A kernel (kh, kw) that was estimated: odd, centred, non-negative, of sum one.
+
+    family: "motion", "disk", "gaussian" or "free"; parameters: its "length" and "angle", "radius"
+    or "sigma", in pixels and degrees, none for a free kernel. noise: standard deviation of the
+    photo's noise on [0, 1]. confidence: in [0, 1], the middle correlation with the other free
+    estimates, times 1 - exp(-evidence / 30). report: the evidence for every candidate, in
+    nats above no blur, and the window (top, left, height, width) that was looked at.
+    """
+
+    kernel: Tensor
+    family: str
+    parameters: dict[str, float]
+    noise: float
+    confidence: float
+    report: dict[str, Any]
+
+
+@torch.no_grad()
+def estimate_kernel(
+    image: Tensor, *, sigma: float | None = None, size: int | None = None, family: str = "auto"
+) -> Blind:
+    """Estimate the one kernel that blurred a photo (1, C, H, W) in [0, 1].
+
+    sigma: standard deviation of the noise on [0, 1], by default estimated. size: odd side >= 5 of
+    the support of a free kernel, in pixels, by default the most likely of 15, 21, 31 and 41.
+    family: "motion", "disk", "gaussian", "free", or "auto" for the most likely of all.
+
+    NotBlurred or Unknowable where there is nothing to be found; ValueError for other arguments.
+    """
+    _require(image, sigma, size, family)
+    photo = image.detach().float().cpu()
+    noise = float(estimate_sigma(photo)) if sigma is None else sigma
+    grey = photo.mean(1)[0]
+    top, left = _window(grey)
+    plane = grey[top : top + WINDOW, left : left + WINDOW]
+    observed = _observed(plane, sigma, photo.shape[1])
+    none = float(observed.evidence([torch.ones(1, 1)]))
+    found = _candidates(plane, observed, family, size)
+    best = max(found, key=lambda one: one.evidence)
+    if best.evidence <= none or _spread(best.kernel) <= SHARP:
+        raise NotBlurred(
+            f"image: no blur to be seen; its spectrum fits one of {_spread(best.kernel):.2f} pixels"
+        )
+    evidence = {_title(one): one.evidence - none for one in found}
+    return Blind(
+        best.kernel.to(image),
+        best.family,
+        _named(best),
+        noise,
+        _confidence(best, found, none),
+        {"evidence": evidence, "window": (top, left, *plane.shape)},
+    )
+
+
+def _candidates(
+    plane: Tensor, observed: Spectrum, family: str, size: int | None
+) -> list[Candidate]:
+    found = [search(observed, name) for name in FAMILIES if family in (name, "auto")]
+    if family in ("free", "auto"):
+        sizes = [s for s in SIZES if s <= min(plane.shape) // 4] if size is None else [size]
+        kernels = [free_kernel(plane, s) for s in sizes]
+        evidence = observed.evidence(kernels).tolist()
+        pairs = zip(sizes, evidence, kernels, strict=True)
+        found += [Candidate(e, "free", (float(s),), kernel) for s, e, kernel in pairs]
+    return found
+
+
+def _confidence(best: Candidate, found: list[Candidate], none: float) -> float:
+    """Give how far free estimates agree with the best, and how clear it is that there is blur."""
+    others = [one.kernel for one in found if one.family == "free" and one is not best]
+    alike = sorted(correlation(best.kernel, other) for other in others)
+    agreement = (alike[len(alike) // 2] + alike[(len(alike) - 1) // 2]) / 2 if alike else 1.0
+    return min(agreement, 1.0) * (1 - math.exp(-(best.evidence - none) / _CLEAR))
+
+
+def _observed(plane: Tensor, sigma: float | None, channels: int) -> Spectrum:
+    # Of several channels with noise of their own the mean has less; what they share, it keeps.
+    own = float(estimate_sigma(plane[None, None]))
+    noise = own if sigma is None else min(max(own, sigma / math.sqrt(channels)), sigma)
+    contrast = math.sqrt(max(float(plane.var()) - noise**2, 0.0))
+    if contrast <= max(noise / 2, 0.005):
+        raise Unknowable(
+            f"image: nothing but noise; contrast {contrast:.3f}, noise {noise:.3f} of [0, 1]"
+        )
+    observed = spectrum(plane, noise)
+    detail = float(observed.evidence([torch.ones(1, 1)])) - observed.noise_alone()
+    if detail < _LEAST_DETAIL:
+        raise Unknowable(
+            f"image: no detail above its noise of {noise:.3f}; the evidence for any is"
+            f" {detail:.0f} nats, {_LEAST_DETAIL} are needed"
+        )
+    return observed
+
+
+def _window(grey: Tensor) -> tuple[int, int]:
+    """Give the corner of the window with the strongest edges."""
+    starts = [sorted({*range(0, n - WINDOW, 32), max(n - WINDOW, 0)}) for n in grey.shape]
+    soft = torch.nn.functional.avg_pool2d(grey[None, None], 3, 1, padding=1)[0, 0]
+    energy = soft.diff(dim=0)[:, 1:].square() + soft.diff(dim=1)[1:].square()
+    sums = torch.nn.functional.pad(energy.double().cumsum(0).cumsum(1), (1, 0, 1, 0))
+
+    def inside(corner: tuple[int, int]) -> float:
+        (top, left), (height, width) = corner, energy.shape
+        bottom, right = min(top + WINDOW, height), min(left + WINDOW, width)
+        return float(sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left])
+
+    return max(((top, left) for top in starts[0] for left in starts[1]), key=inside)
+
+
+def _spread(kernel: Tensor) -> float:
+    """Give the standard deviation of a centred kernel in pixels, the mean of both directions."""
+    down, right = (torch.arange(n).to(kernel) - n // 2 for n in kernel.shape)
+    return math.sqrt(float((kernel * (down[:, None] ** 2 + right**2)).sum()) / 2)
+
+
+def _named(one: Candidate) -> dict[str, float]:
+    if one.family == "free":
+        return {}
+    return dict(zip(FAMILIES[one.family].names, one.parameters, strict=True))
+
+
+def _title(one: Candidate) -> str:
+    return one.family + ":" + ",".join(f"{p:.4g}" for p in one.parameters)
+
+
+def _require(image: Tensor, sigma: float | None, size: int | None, family: str) -> None:
+    if image.ndim != 4 or image.shape[0] != 1:
+        raise ValueError(f"image: shape {tuple(image.shape)}; pass one photo (1, C, H, W)")
+    if min(image.shape[2:]) < LEAST_SIDE:
+        raise Unknowable(
+            f"image: {image.shape[2]} x {image.shape[3]} pixels are too few to tell a blur;"
+            f" {LEAST_SIDE} a side are needed"
+        )
+    if sigma is not None and not 0 < sigma < math.inf:
+        raise ValueError(f"sigma: got {sigma}; pass a number > 0, or none to have it estimated")
+    if size is not None and (size < 5 or size % 2 == 0 or size > min(image.shape[2:]) // 2):
+        raise ValueError(f"size: got {size}; pass an odd number from 5 to half the photo's side")
+    if family not in (*FAMILIES, "free", "auto"):
+        known = ", ".join((*FAMILIES, "free", "auto"))
+        raise ValueError(f"family: got {family!r}; pass one of {known}")

@@ -1,0 +1,163 @@
+"""A kernel of no family from the edges of a photo, coarse to fine.
+
+    for scales from coarse to fine, a few times each:
+        x  <- argmin_x |k * x - y|^2 + lambda |grad x|_0
+        k  <- argmin_{k >= 0} |k * grad x - grad y|^2 + gamma |k|^2,  cut, centred, of sum one
+
+The picture x keeps few, strong edges: the unnatural sparsity of Xu, Zheng and Jia (CVPR 2013), by
+half-quadratic splitting as in Pan, Hu, Su and Yang (CVPR 2014): with thresholds that fall,
+    g <- grad x where |grad x|^2 >= lambda / beta, else 0;
+    x <- argmin_x |k * x - y|^2 + beta |grad x - g|^2;   beta <- 2 beta.
+"""
+
+import math
+
+import numpy
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from operators.convolution import embedded
+
+_SCALE = math.sqrt(0.5)
+_LEAST_SIZE = 5
+_ROUNDS = 5
+_LAMBDA, _LEAST_LAMBDA, _DECAY = 4e-3, 1e-4, 1.1
+_MOST_BETA = 1e5
+_CUT, _LEAST_MASS = 0.05, 0.1
+
+
+def free_kernel(plane: Tensor, size: int, gamma: float = 3.0) -> Tensor:
+    """Estimate a kernel within size x size from a plane (H, W); size odd, gamma >= 0."""
+    levels = max(0, math.floor(math.log(_LEAST_SIZE / size) / math.log(_SCALE)))
+    lambda_, kernel = _LAMBDA, plane.new_zeros(3, 3)
+    kernel[1, 1:] = 0.5
+    for level in range(levels, -1, -1):
+        side = _odd(size * _SCALE**level)
+        y = _resized(plane, [round(n * _SCALE**level) for n in plane.shape])
+        first = level == levels
+        kernel = _framed(kernel, side) if first else _centred(_resized(kernel, [side, side]))
+        kernel, lambda_ = _at_scale(y, kernel, lambda_, gamma)
+    return kernel
+
+
+def periodic(plane: Tensor, reach: int) -> Tensor:
+    """Extend below and to the right by at least reach, from edge to opposite edge linearly."""
+    from scipy.fft import next_fast_len
+
+    for axis in (0, 1):
+        n = plane.shape[axis]
+        margin = 2 * next_fast_len((n + reach + 1) // 2, real=True) - n
+        shape = [-1, 1] if axis == 0 else [1, -1]
+        share = (torch.arange(1, margin + 1).to(plane) / (margin + 1)).reshape(shape)
+        last, first = plane.narrow(axis, n - 1, 1), plane.narrow(axis, 0, 1)
+        plane = torch.cat([plane, (1 - share) * last + share * first], axis)
+    return plane
+
+
+def gradient(x: Tensor) -> Tensor:
+    """Give the periodic forward differences (2, H, W) along rows and columns."""
+    return torch.stack([x.roll(-1, 1) - x, x.roll(-1, 0) - x])
+
+
+def gradient_transfer(shape: torch.Size) -> Tensor:
+    """Give what `gradient` multiplies the spectrum of a picture of that shape with."""
+    down, right = torch.fft.fftfreq(shape[0])[:, None], torch.fft.rfftfreq(shape[1])[None]
+    axes = torch.broadcast_tensors(right, down)
+    turns = torch.stack(axes) * (2 * math.pi)
+    return torch.polar(torch.ones_like(turns), turns) - 1
+
+
+def _at_scale(plane: Tensor, kernel: Tensor, lambda_: float, gamma: float) -> tuple[Tensor, float]:
+    height, width = plane.shape
+    y = periodic(plane, 2 * len(kernel))
+    inside = torch.zeros_like(y)
+    inside[: height - 1, : width - 1] = 1
+    target = gradient(y) * inside
+    for turn in range(_ROUNDS):
+        x = _edges(y, kernel, lambda_)
+        kernel = _fitted(gradient(x) * inside, target, len(kernel), gamma)
+        kernel = _centred(_cut(kernel, _CUT if turn == _ROUNDS - 1 else 0.0))
+        lambda_ = max(lambda_ / _DECAY, _LEAST_LAMBDA)
+    return kernel, lambda_
+
+
+def _edges(y: Tensor, kernel: Tensor, lambda_: float) -> Tensor:
+    """Restore y with few edges: the first line of the module's equations."""
+    size = (y.shape[0], y.shape[1])
+    k, d = torch.fft.rfft2(embedded(kernel, size)), gradient_transfer(y.shape)
+    pull, power = k.conj() * torch.fft.rfft2(y), k.abs() ** 2
+    roughness = (d.abs() ** 2).sum(0)
+    x, beta = y, 2 * lambda_
+    while beta < _MOST_BETA:
+        g = gradient(x)
+        g = g * (g.square().sum(0) >= lambda_ / beta)
+        split = pull + beta * (d.conj() * torch.fft.rfft2(g)).sum(0)
+        x = torch.fft.irfft2(split / (power + beta * roughness), s=size)
+        beta *= 2
+    return x
+
+
+def _fitted(source: Tensor, target: Tensor, size: int, gamma: float, steps: int = 60) -> Tensor:
+    """Minimise |k * source - target|^2 + gamma |k|^2 over k >= 0 within size x size.
+
+    The normal equations are a convolution with the autocorrelation of source, of twice the size;
+    solved by the projected gradients of Beck and Teboulle (SIAM J. Imaging Sciences 2009).
+    """
+    shape, half = source.shape[1:], size // 2
+    x, y = torch.fft.rfft2(source), torch.fft.rfft2(target)
+    own = torch.fft.irfft2((x.abs() ** 2).sum(0), s=shape)
+    cross = torch.fft.irfft2((x.conj() * y).sum(0), s=shape)
+    near, far = torch.arange(-half, half + 1), torch.arange(-2 * half, 2 * half + 1)
+    n = 2 * size
+    normal = torch.fft.rfft2(embedded(own[far][:, far], (n, n))).real.clamp(min=0)
+    wanted = cross[near][:, near]
+    bound = float(normal.max()) + gamma
+    k = ahead = torch.zeros_like(wanted)
+    t = 1.0
+    for _ in range(steps):
+        product = torch.fft.irfft2(normal * torch.fft.rfft2(ahead, s=(n, n)), s=(n, n))
+        slope = product[:size, :size] + gamma * ahead - wanted
+        new, s = (ahead - slope / bound).clamp(min=0), (1 + math.sqrt(1 + 4 * t * t)) / 2
+        ahead, k, t = new + (t - 1) / s * (new - k), new, s
+    return k
+
+
+def _cut(kernel: Tensor, share: float) -> Tensor:
+    """Drop weights below a share of the largest, and islands that hold little."""
+    from scipy import ndimage
+
+    kept = torch.where(kernel < share * kernel.max(), 0, kernel)
+    labels, count = ndimage.label((kept > 0).numpy(), numpy.ones((3, 3)))
+    places = torch.from_numpy(labels).long().flatten()
+    mass = torch.zeros(count + 1).index_add_(0, places, kept.flatten())
+    return torch.where((mass >= _LEAST_MASS * mass.sum())[places].reshape(kept.shape), kept, 0)
+
+
+def _centred(kernel: Tensor) -> Tensor:
+    """Move the centre of mass to the middle, by whole pixels, and make the sum one."""
+    kernel = kernel.clamp(min=0)
+    total = kernel.sum()
+    if not total > 0:
+        return _framed(kernel.new_ones(1, 1), len(kernel))
+    size = len(kernel)
+    places = torch.arange(size).to(kernel) - size // 2
+    down, right = (round(float((kernel.sum(axis) * places).sum() / total)) for axis in (1, 0))
+    wide = F.pad(kernel, (size, size, size, size))
+    moved = wide[size + down : 2 * size + down, size + right : 2 * size + right]
+    return moved / moved.sum()
+
+
+def _framed(kernel: Tensor, size: int) -> Tensor:
+    margin = (size - len(kernel)) // 2
+    return F.pad(kernel, (margin, margin, margin, margin))
+
+
+def _resized(x: Tensor, shape: list[int]) -> Tensor:
+    if list(x.shape) == shape:
+        return x
+    return F.interpolate(x[None, None], shape, mode="bicubic", antialias=True)[0, 0]
+
+
+def _odd(size: float) -> int:
+    return round(size) + 1 - round(size) % 2

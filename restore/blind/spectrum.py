@@ -1,0 +1,134 @@
+"""The evidence for a blur in the power spectrum of a photo.
+
+    E |Y(f)|^2 = (|K(f)|^2 + epsilon) S(f) + sigma^2,      log S(f) = c . b(f)
+
+Y is the mean over windowed pieces (Welch, IEEE Trans. Audio and Electroacoustics 1967). Photos have
+spectra S that fall as a power of the frequency, to some degree differently in different directions
+(Field, JOSA A 1987): b holds 1, log |f| and cos, sin of two and four times the angle of f. A kernel
+K leaves its zeros and its own fall; epsilon is what a photo keeps there, because no kernel is quite
+right: blur that varies over the photo, tones that are not linear in light. |Y(f)|^2 is distributed
+exponentially about its mean (Whittle's likelihood); its maximum over c, with Gaussian priors on all
+of c but the first, is the evidence.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from operators.convolution import embedded
+
+SLOPE, SLOPE_SPREAD = -2.8, 0.35
+"""Exponent of the power spectra of photos and how much it varies."""
+_SPREADS = (SLOPE_SPREAD, 0.3, 0.3, 0.15, 0.15)
+_WEIGHT = 0.1  # of a frequency: neighbours share what the model of S misses
+_EPSILON = 3e-3
+# Variance of the sharp photo's detail, and how much its logarithm may exceed that: more contrast
+# than values in [0, 1] can have would let epsilon alone explain a sharp photo.
+_CONTRAST, _CONTRAST_SPREAD = 0.05, 0.3
+_LEAST_FREQUENCY = 0.03
+_CHUNK = 1_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """Powers (F,) of a photo at frequencies of an n x n grid, with their directions b (F, 6)."""
+
+    powers: Tensor
+    basis: Tensor
+    places: Tensor
+    n: int
+    variance: float
+    pieces: float
+
+    def thinned(self, step: int) -> "Spectrum":
+        """Keep every step-th frequency."""
+        places = self.places[::step]
+        powers, basis = self.powers[::step], self.basis[::step]
+        return Spectrum(powers, basis, places, self.n, self.variance, self.pieces * step)
+
+    def evidence(self, kernels: list[Tensor], iterations: int = 12) -> Tensor:
+        """Give the log evidence (N,) of N kernels, in nats."""
+        gains = torch.stack([self._gain(kernel) for kernel in kernels])
+        chunks = gains.split(max(1, _CHUNK // gains.shape[1]))
+        return torch.cat([self._maximum(chunk, iterations) for chunk in chunks])
+
+    def noise_alone(self) -> float:
+        """Give the log evidence of there being no photo, only noise."""
+        fit = -(math.log(self.variance) + self.powers / self.variance).sum()
+        return float(fit) * self.pieces * _WEIGHT
+
+    def _gain(self, kernel: Tensor) -> Tensor:
+        transfer: Tensor = torch.fft.rfft2(embedded(kernel.double(), (self.n, self.n)))
+        return (transfer.real**2 + transfer.imag**2).flatten()[self.places] + _EPSILON
+
+    def _maximum(self, gains: Tensor, iterations: int) -> Tensor:
+        """Maximise over c by damped Fisher scoring, all kernels at once."""
+        mean = self.basis.new_tensor([0, SLOPE, 0, 0, 0, 0])
+        precision = self.basis.new_tensor([0, *(s**-2 for s in _SPREADS)]) / self.pieces
+        precision = precision / _WEIGHT
+        products = (self.basis[:, :, None] * self.basis[:, None, :]).flatten(1)
+        c = mean.repeat(len(gains), 1)
+        signal = (self.powers - self.variance).clamp(min=0).sum().clamp(min=1e-12)
+        c[:, 0] = torch.log(signal / (gains * torch.exp(c @ self.basis.T)).sum(1))
+
+        def value(c: Tensor) -> tuple[Tensor, Tensor]:
+            mu = gains * torch.exp((c @ self.basis.T).clamp(max=40)) + self.variance
+            fit = -(torch.log(mu) + self.powers / mu).sum(1)
+            return fit - (precision * (c - mean) ** 2).sum(1) / 2, mu
+
+        best, mu = value(c)
+        damping = torch.full_like(best, 1e-3)
+        for _ in range(iterations):
+            share = (mu - self.variance) / mu
+            slope = ((self.powers / mu - 1) * share) @ self.basis - precision * (c - mean)
+            fisher = (share**2 @ products).reshape(-1, 6, 6) + torch.diag(precision)
+            diagonal = torch.diagonal(fisher, dim1=1, dim2=2) + 1e-9
+            damped = fisher + torch.diag_embed(damping[:, None] * diagonal)
+            step = torch.linalg.solve(damped, slope)
+            step = step / (step.abs().amax(1, keepdim=True) / 1.5).clamp(min=1)
+            found, new = value(c + step)
+            better = (found >= best)[:, None]
+            c, mu = torch.where(better, c + step, c), torch.where(better, new, mu)
+            best = torch.maximum(best, found)
+            damping = torch.where(better[:, 0], damping / 10, damping * 30).clamp(1e-6, 1e6)
+        contrast = 2 * torch.exp((c @ self.basis.T).clamp(max=40)).sum(1) / self.n**2
+        excess = torch.log(contrast / _CONTRAST).clamp(min=0) / _CONTRAST_SPREAD
+        return best * (self.pieces * _WEIGHT) - excess**2 / 2
+
+
+def spectrum(plane: Tensor, sigma: float) -> Spectrum:
+    """Measure the spectrum of a plane (H, W) of noise sigma, sides of at least 64 pixels."""
+    n = 128 if min(plane.shape) >= 128 else 64
+    powers = _welch(plane.double(), n)
+    down, right = torch.fft.fftfreq(n)[:, None].double(), torch.fft.rfftfreq(n)[None].double()
+    radius, angle = torch.hypot(down, right), torch.atan2(down.expand(n, -1), right.expand(n, -1))
+    # The axes hold what the borders of the pieces and rows of a sensor leave.
+    usable = (radius >= _LEAST_FREQUENCY) & (radius <= 0.5)
+    usable &= (right > 1.5 / n) & (down.abs() > 1.5 / n)
+    log, angle = torch.log(radius[usable]), angle[usable]
+    turns = [f(k * angle) for k in (2, 4) for f in (torch.cos, torch.sin)]
+    basis = torch.stack([torch.ones_like(log), log - log.mean(), *turns], 1)
+    places = usable.flatten().nonzero()[:, 0]
+    pieces = max(1.0, 1.5 * plane.shape[0] * plane.shape[1] / n**2)
+    return Spectrum(powers[usable], basis, places, n, sigma**2, pieces)
+
+
+def _welch(plane: Tensor, n: int) -> Tensor:
+    window = torch.hann_window(n, periodic=False, dtype=torch.float64)
+    window = window[:, None] * window
+    window = window / window.norm()
+    total = torch.zeros(n, n // 2 + 1, dtype=torch.float64)
+    starts = [_starts(side, n) for side in plane.shape]
+    for top in starts[0]:
+        for left in starts[1]:
+            piece = plane[top : top + n, left : left + n]
+            transfer = torch.fft.rfft2((piece - piece.mean()) * window)
+            total += transfer.real**2 + transfer.imag**2
+    return total / (len(starts[0]) * len(starts[1]))
+
+
+def _starts(side: int, n: int) -> list[int]:
+    count = math.ceil(4 * (side - n) / n) + 1
+    return [round(i * (side - n) / max(count - 1, 1)) for i in range(count)]

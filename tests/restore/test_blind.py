@@ -1,0 +1,139 @@
+"""Kernels found in blurred drawings, and refusals where there is nothing to find."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from operators import Blur, kernels
+from restore.blind import Blind, NotBlurred, Unknowable, correlation, estimate_kernel
+
+SIDE = 192
+NOISE = 0.01
+
+
+def scene(side: int = SIDE, seed: int = 0) -> Tensor:
+    """A plane (1, 1, side, side): dead leaves, disks of all sizes before one another.
+
+    Their spectrum falls as that of photos (Lee, Mumford and Huang, IJCV 2001).
+    """
+    generator = torch.Generator().manual_seed(seed)
+    rows, columns = torch.arange(side)[:, None], torch.arange(side)[None]
+    x = torch.full((side, side), 0.5)
+    for _ in range(2500):
+        u, top, left, grey = torch.rand(4, generator=generator).tolist()
+        radius = 2 / math.sqrt(u + 2 / side)
+        inside = (rows - side * top) ** 2 + (columns - side * left) ** 2 < radius**2
+        x = torch.where(inside, 0.1 + 0.8 * grey, x)
+    return x[None, None]
+
+
+def blurred(kernel: Tensor, channels: int = 1, side: int = SIDE) -> Tensor:
+    """The scene behind a kernel, of 8 bits, with noise."""
+    tint = torch.tensor([1.0, 0.8, 0.6])[:channels].reshape(1, channels, 1, 1)
+    clean = Blur(kernel, "valid")(scene(side) * tint)
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(1))
+    return ((clean + NOISE * noise).clamp(0, 1) * 255).round() / 255
+
+
+def check(found: Blind, kernel: Tensor, least: float) -> None:
+    weights = found.kernel
+    assert weights.ndim == 2 and all(side % 2 for side in weights.shape)
+    assert float(weights.min()) >= 0
+    assert float(weights.sum()) == pytest.approx(1, abs=1e-5)
+    places = [torch.arange(side) - side // 2 for side in weights.shape]
+    assert abs(float((weights.sum(1) * places[0]).sum())) <= 0.6
+    assert abs(float((weights.sum(0) * places[1]).sum())) <= 0.6
+    assert correlation(weights, kernel) >= least
+    assert 0 <= found.confidence <= 1
+
+
+def test_straight_motion() -> None:
+    kernel = kernels.motion(12, 30)
+    found = estimate_kernel(blurred(kernel))
+    check(found, kernel, 0.98)
+    assert found.family == "motion"
+    assert found.parameters == {
+        "length": pytest.approx(12, rel=0.05),
+        "angle": pytest.approx(30, abs=2),
+    }
+    assert found.noise == pytest.approx(NOISE, rel=0.1)
+
+
+def test_defocus_in_colour() -> None:
+    kernel = kernels.disk(4)
+    found = estimate_kernel(blurred(kernel, channels=3), family="disk")
+    check(found, kernel, 0.98)
+    assert found.parameters == {"radius": pytest.approx(4, rel=0.05)}
+    assert found.kernel.dtype == torch.float32
+
+
+def test_gaussian() -> None:
+    kernel = kernels.gaussian(2)
+    found = estimate_kernel(blurred(kernel), family="gaussian", sigma=NOISE)
+    check(found, kernel, 0.98)
+    # A Gaussian has no zeros: how soft the scene is by itself, the slope's prior has to tell.
+    assert found.parameters == {"sigma": pytest.approx(2, rel=0.15)}
+    assert found.noise == NOISE
+
+
+def test_a_free_kernel_wins_where_no_family_fits() -> None:
+    kernel = kernels.random_walk(15, 0.5, 3)
+    found = estimate_kernel(blurred(kernel))
+    check(found, kernel, 0.8)
+    assert found.family == "free" and found.parameters == {}
+    evidence = found.report["evidence"]
+    free = max(value for name, value in evidence.items() if name.startswith("free"))
+    assert free == max(evidence.values()) > 0
+
+
+def test_the_families_tell_each_other_apart() -> None:
+    for family, kernel in {"disk": kernels.disk(4), "gaussian": kernels.gaussian(2)}.items():
+        found = estimate_kernel(blurred(kernel), size=15)
+        assert found.family == family
+
+
+def test_the_answer_repeats_and_the_photo_stays() -> None:
+    y = blurred(kernels.random_walk(9, 0.5, 3))
+    before = y.clone()
+    one, two = (estimate_kernel(y, family="free", size=11) for _ in range(2))
+    assert torch.equal(one.kernel, two.kernel) and torch.equal(y, before)
+    assert one.kernel.shape == (11, 11)
+    wide = estimate_kernel(y.double(), family="free", size=11).kernel
+    assert wide.dtype == torch.float64
+    torch.testing.assert_close(wide.float(), one.kernel, atol=0.01, rtol=0)
+
+
+def test_what_is_sharp_is_refused() -> None:
+    with pytest.raises(NotBlurred, match="no blur"):
+        estimate_kernel(blurred(torch.ones(1, 1)))
+
+
+def test_where_nothing_can_be_known() -> None:
+    noise = 0.1 * torch.randn(1, 1, 128, 128, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(Unknowable, match="nothing but noise"):
+        estimate_kernel(torch.full((1, 3, 128, 128), 0.4))
+    with pytest.raises(Unknowable, match="nothing but noise"):
+        estimate_kernel(0.5 + noise)
+    ramp = torch.linspace(0.1, 0.9, 128).expand(1, 1, 128, 128)
+    with pytest.raises(Unknowable, match="no detail"):
+        estimate_kernel(ramp + noise / 5)
+    with pytest.raises(Unknowable, match="too few"):
+        estimate_kernel(torch.rand(1, 3, 63, 200, generator=torch.Generator().manual_seed(0)))
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    ({"family": "walk"}, "family: got 'walk'"),
+    ({"size": 10}, "size: got 10"),
+    ({"size": 97}, "size: got 97"),
+    ({"sigma": 0.0}, "sigma: got 0"),
+])  # fmt: skip
+def test_arguments_are_checked(options: dict[str, object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        estimate_kernel(scene(), **options)  # type: ignore[arg-type]
+
+
+def test_one_photo_at_a_time() -> None:
+    with pytest.raises(ValueError, match="one photo"):
+        estimate_kernel(torch.zeros(2, 1, 128, 128))
