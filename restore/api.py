@@ -1,7 +1,8 @@
 """Restoring photos in one call: deblur, upscale, inpaint, restore."""
 
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,10 @@ from restore.preparation import CALL, OWN
 from restore.restorer import Restorer
 from restore.result import Result
 
+KERNEL_ERROR = 0.01
+"""Least noise of a photo whose kernel was estimated: with that of the photo alone a kernel's
+errors become stripes."""
+
 Source = Any
 """A photo: path, bytes of a file, PIL image, array (H, W, C), tensor (3, H, W) or (B, 3, H, W)."""
 
@@ -43,11 +48,12 @@ def deblur(
     kernel: "motion:17,32" (length in pixels, angle in degrees), "disk:4", "gaussian:2", a file, or
     an array (h, w), which is normalised to sum to one. None: estimated from the one photo
     (`restore.blind`); the result's `kernel` is what was found, its report's "blur" how sure that
-    is. boundary: what the world looks like beyond
-    the frame. "valid" supposes nothing: what was blurred into the frame is sought too, and cut off
-    again (photos from a camera); reflect, replicate, circular are for simulated blur. Everything
-    else as of `Restorer` and its `stream`: prior, solver, device, dtype, tile, offline, noise,
-    seed, samples, polish, options of the solver.
+    is. Where noise is None, too, it is at least 0.01, and larger where the result would not explain
+    the photo: the errors of such a kernel count as noise. boundary: what the world looks like
+    beyond the frame. "valid" supposes nothing: what was blurred into the frame is sought too, and
+    cut off again (photos from a camera); reflect, replicate, circular are for simulated blur.
+    Everything else as of `Restorer` and its `stream`: prior, solver, device, dtype, tile, offline,
+    noise, seed, samples, polish, options of the solver.
 
     PhotoError for a photo that cannot be read, ValueError for a kernel or an argument, PriorError.
     NotBlurred and Unknowable, ValueErrors, for a photo of which no blur can be estimated.
@@ -57,11 +63,11 @@ def deblur(
     found = _estimated(seen, noise) if kernel is None else None
     weights = as_kernel(kernel) if found is None else found.kernel
     operator = Blur(weights.to(seen.pixels), boundary)
-    result = _run(seen, operator, seen.pixels, noise, seed, samples, polish, options)
-    if found is not None:
-        told = {name: getattr(found, name) for name in ("family", "parameters", "confidence")}
-        report = {**result.report, "blur": {**told, **found.report}}
-        result = replace(result, kernel=found.kernel.cpu(), report=report)
+
+    def run(noise: float | Noise | None) -> Result:
+        return _run(seen, operator, seen.pixels, noise, seed, samples, polish, options)
+
+    result = run(noise) if found is None else with_estimate(found, noise, run)
     height, width = seen.pixels.shape[2:]
     margins = (result.pixels.shape[2] - height) // 2, (result.pixels.shape[3] - width) // 2
     return result.window(*margins, height, width)
@@ -145,6 +151,22 @@ def as_kernel(kernel: str | Path | Tensor | Any) -> Tensor:
 def _estimated(photo: Photo, noise: float | Noise | None) -> Blind:
     sigma = float(noise) if isinstance(noise, int | float) and noise > 0 else None
     return estimate_kernel(photo.pixels, sigma=sigma)
+
+
+def with_estimate(
+    found: Blind, noise: float | Noise | None, run: Callable[[float | Noise | None], Result]
+) -> Result:
+    """The result of an estimated kernel, whose errors count as noise where none is given."""
+    least = max(found.noise, KERNEL_ERROR)
+    result = run(least if noise is None else noise)
+    certificate = result.report["certificate"]
+    if noise is None and not all(certificate["accepted"]):
+        least *= math.sqrt(max(certificate["chi_square"]))
+        result = run(least)
+    told = {name: getattr(found, name) for name in ("family", "parameters", "confidence", "noise")}
+    used = {**result.report["noise"], "estimated": noise is None}
+    report = {**result.report, "noise": used, "blur": {**told, **found.report}}
+    return replace(result, kernel=found.kernel.cpu(), report=report)
 
 
 def _run(

@@ -36,7 +36,7 @@ def free_kernel(plane: Tensor, size: int, gamma: float = 3.0) -> Tensor:
         side = _odd(size * _SCALE**level)
         y = _resized(plane, [round(n * _SCALE**level) for n in plane.shape])
         first = level == levels
-        kernel = _framed(kernel, side) if first else _centred(_resized(kernel, [side, side]))
+        kernel = _framed(kernel, side) if first else centred(_resized(kernel, [side, side]))
         kernel, lambda_ = _at_scale(y, kernel, lambda_, gamma)
     return kernel
 
@@ -77,7 +77,7 @@ def _at_scale(plane: Tensor, kernel: Tensor, lambda_: float, gamma: float) -> tu
     for turn in range(_ROUNDS):
         x = _edges(y, kernel, lambda_)
         kernel = _fitted(gradient(x) * inside, target, len(kernel), gamma)
-        kernel = _centred(_cut(kernel, _CUT if turn == _ROUNDS - 1 else 0.0))
+        kernel = centred(_cut(kernel, _CUT if turn == _ROUNDS - 1 else 0.0))
         lambda_ = max(lambda_ / _DECAY, _LEAST_LAMBDA)
     return kernel, lambda_
 
@@ -134,7 +134,7 @@ def _cut(kernel: Tensor, share: float) -> Tensor:
     return torch.where((mass >= _LEAST_MASS * mass.sum())[places].reshape(kept.shape), kept, 0)
 
 
-def _centred(kernel: Tensor) -> Tensor:
+def centred(kernel: Tensor) -> Tensor:
     """Move the centre of mass to the middle, by whole pixels, and make the sum one."""
     kernel = kernel.clamp(min=0)
     total = kernel.sum()

@@ -18,7 +18,7 @@ posteriors that are known exactly, with default options, and prints:
     resample  0.05    0.73      0.56   0.37      0.78    the mean; too narrow
     dps       0.14    0.85      0.64   0.20      0.86    too wide where A is weak, else too narrow
     psld      0.14    0.84      0.61   0.20      0.86    as dps
-    stsl      0.15    0.85      0.64   0.32      0.85    as dps, which it is on Gaussians
+    stsl      0.15    0.85      0.64   0.22      0.85    as dps, which it is on Gaussians
     flowdps   0.12    0.70      0.43   0.28      0.80    too narrow, fits the noise
     flowchef  0.24    0.66      0.15   0.25      0.82    too narrow, fits the noise
     ddnm      0.07    0.56      0.32   0.37      0.73    the mean; too narrow, fits the noise

@@ -10,12 +10,12 @@ solving inverse problems using latent diffusion", CVPR 2024, arXiv:2312.00852).
 Of the mean of log p(y | D(x0)) over p(x0 | x_t) the first term is the zeroth order, and the second
 a bound of the second one, -trace(G V G^T) / (2 sigma^2) with G = d A(D(x0^)) / d x0^, as gain is at
 least the largest eigenvalue of G^T G (`sensitivity`). Its gradient leads to where x_t leaves less
-open. gamma = 0 is DPS (`restore.solvers.dps`), and so is a Gaussian prior, whose V is the same
-everywhere.
+open. gamma = 0 is DPS (`restore.solvers.dps`), and so are Gaussian priors, of which V is constant.
 
 The trace is that of one probe n ~ N(0, I), n^T (x0^(x_t + h n) - x0^(x_t)) / h, at the price of a
 second evaluation; h goes with sigma_t. The paper sets the weights of both terms by hand; here they
 follow from the noise, and zeta, c_t, levels and start are those of DPS. One step is made a level.
+Of photos, gamma = 1 leaves blurs; the small default is smoother than DPS, and a little closer.
 """
 
 from collections.abc import Iterator
@@ -53,7 +53,7 @@ def stsl(
     *,
     steps: int = 100,
     zeta: float = 2.0,
-    gamma: float = 1.0,
+    gamma: float = 0.01,
     eta: float = 1.0,
     start_sigma: float = 0.4,
     end_sigma: float = 0.02,

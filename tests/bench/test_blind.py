@@ -14,6 +14,7 @@ from operators import Blur, Seeds, kernels
 from restore.bench import blind
 from restore.bench.blind import distance, measured, restored, simulated
 from restore.bench.protocol import SIZE
+from restore.bench.sparse import sparse
 from restore.blind import Blind, NotBlurred, correlation
 from restore.cli import main
 from tests.restore.test_blind import scene
@@ -56,6 +57,16 @@ def test_a_restoration_is_sharper_with_the_true_kernel_only() -> None:
     assert distance(restored(case.y, kernels.motion(15, 20)), case.x) > blurry
 
 
+def test_sparse_gradients_keep_what_is_sharp_and_sharpen_what_is_not() -> None:
+    x = scene(96)
+    one = torch.ones(1, 1)
+    assert distance(sparse(x, one, 1e-6), x) < 1e-7
+    case = simulated("one", scene(128), "disk", Seeds(0, 0))
+    assert distance(sparse(case.y, case.kernel), case.x) < distance(case.y, case.x) / 1.3
+    flat = sparse(case.y, one, 1.0)
+    assert float(flat.std()) < 0.9 * float(case.y.std())
+
+
 def found(y: Tensor, kernel: Tensor, confidence: float) -> Blind:
     return Blind(kernel, "disk", {"radius": 3.0}, 0.01, confidence, {})
 
@@ -95,6 +106,7 @@ def test_the_command_writes_what_it_measured(
 
 def test_refusals_count_as_failures_and_confidence_is_compared() -> None:
     base: dict[str, Any] = {"kind": "walk", "correlation": 0.95, "seconds": 1.0}
+    base |= {"ratio by tv": 1.0}
     base |= {"restored": 30.0, "known": 31.0, "blurry": 25.0}
     rows = [
         {**base, "ratio": 1.2, "confidence": 0.9},

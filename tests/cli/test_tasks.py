@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from operators import kernels
+from restore.blind import correlation
+from restore.images import read, write
 from tests.cli.conftest import Command, picture
+from tests.restore.test_blind import blurred
 
 QUICK = ("--steps", 2, "--noise", "2/255")
 
@@ -150,3 +154,18 @@ def test_an_option_of_the_solver_reaches_it(photo: Path, photomend: Command) -> 
     assert photomend(*words, "--option", "lambda_=0.5").code == 0
     options = json.loads(Path("photo.deblurred.json").read_text())["options"]
     assert options["lambda_"] == 0.5
+
+
+def test_the_kernel_that_was_estimated_lies_beside_the_picture(
+    folder: Path, photomend: Command
+) -> None:
+    kernel = kernels.motion(9, 30)
+    seen = blurred(kernel, channels=3, side=128)
+    write(read(seen), Path("shaken.png"))
+    done = photomend("deblur", "shaken.png", "--steps", 2)
+    assert done.code == 0, done.err
+    assert "confidence" in done.err
+    assert correlation(kernels.load("shaken.deblurred.kernel.png"), kernel) > 0.9
+    report = json.loads(Path("shaken.deblurred.json").read_text())
+    assert report["arguments"]["kernel"] is None
+    assert report["blur"]["confidence"] > 0

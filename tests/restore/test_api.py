@@ -18,9 +18,14 @@ from operators.measurement import Measurement
 from operators.noise import Gaussian
 from operators.resize import Downsample
 from operators.tone import Clip
+from restore import api
+from restore.blind import Blind, NotBlurred, correlation
 from restore.preparation import padding
+from restore.result import Result
+from tests.restore.test_blind import blurred, scene
 
 FAST: dict[str, Any] = {"steps": 2, "device": "cpu", "dtype": "float32"}
+PIXELS = torch.zeros(1, 3, 8, 8)
 
 
 def smooth(height: int, width: int, channels: int = 3) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -278,3 +283,41 @@ def test_wrong_masks_operators_and_files_are_refused(tmp_path: Path) -> None:
         restore.deblur(broken, kernel="disk:2", **FAST)
     with pytest.raises(restore.PhotoError, match=r"missing\.jpg"):
         restore.deblur(tmp_path / "missing.jpg", kernel="disk:2", **FAST)
+
+
+def test_a_blur_that_is_not_given_is_estimated() -> None:
+    kernel = kernels.motion(9, 30)
+    found = restore.deblur(blurred(kernel, channels=3, side=128)[0], **FAST)
+    assert found.kernel is not None
+    assert correlation(found.kernel, kernel) > 0.9
+    assert found.report["blur"]["family"] in {"motion", "free"}
+    assert found.report["noise"]["estimated"]
+    assert set(found.report["blur"]) >= {"confidence", "evidence", "noise", "parameters"}
+    given = restore.deblur(blurred(kernel, channels=3, side=128)[0], kernel=kernel, **FAST)
+    assert given.kernel is None
+    assert "blur" not in given.report
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.25])
+def test_the_errors_of_an_estimated_kernel_count_as_noise(scale: float) -> None:
+    tried = []
+
+    def run(noise: Any) -> Result:
+        tried.append(noise)
+        chi_square = 9.0 if len(tried) == 1 else 1.0
+        certificate = {"chi_square": [chi_square], "accepted": [chi_square < 2]}
+        return Result(PIXELS, PIXELS[None], None, {"certificate": certificate, "noise": {}})
+
+    sigma = scale * api.KERNEL_ERROR
+    blind = Blind(torch.ones(1, 1), "free", {}, sigma, 0.5, {})
+    report = api.with_estimate(blind, None, run).report
+    assert tried == [api.KERNEL_ERROR, pytest.approx(3 * api.KERNEL_ERROR)]
+    assert report["blur"]["noise"] == sigma
+    tried.clear()
+    api.with_estimate(blind, 0.02, run)
+    assert tried == [0.02]
+
+
+def test_a_sharp_photo_has_no_blur_to_be_estimated() -> None:
+    with pytest.raises(NotBlurred, match="no blur"):
+        restore.deblur(scene()[0], **FAST)

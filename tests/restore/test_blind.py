@@ -1,13 +1,14 @@
 """Kernels found in blurred drawings, and refusals where there is nothing to find."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from operators import Blur, kernels
-from restore.blind import Blind, NotBlurred, Unknowable, correlation, estimate_kernel
+from restore.blind import Blind, NotBlurred, Unknowable, correlation, estimate, estimate_kernel
 
 SIDE = 192
 NOISE = 0.01
@@ -108,6 +109,29 @@ def test_the_answer_repeats_and_the_photo_stays() -> None:
 def test_what_is_sharp_is_refused() -> None:
     with pytest.raises(NotBlurred, match="no blur"):
         estimate_kernel(blurred(torch.ones(1, 1)))
+
+
+@pytest.mark.parametrize("family", ["motion", "free"])
+def test_what_full_size_refuses_is_looked_at_in_half(
+    monkeypatch: pytest.MonkeyPatch, family: str
+) -> None:
+    kernel = kernels.motion(18, 30)
+    y = blurred(kernel, side=410)
+    whole = estimate._blind
+
+    def reluctant(grey: Tensor, *rest: Any) -> Blind:
+        if grey.shape == y.shape[2:]:
+            raise NotBlurred("image: no blur")
+        return whole(grey, *rest)
+
+    monkeypatch.setattr(estimate, "_blind", reluctant)
+    found = estimate_kernel(y, family=family)
+    # A line of one pixel, found at half the size, is two or three pixels wide: 1 / sqrt(2.5).
+    check(found, kernel, 0.98 if family == "motion" else 0.62)
+    assert found.report["reduction"] == 2
+    if family == "motion":
+        assert found.parameters["length"] == pytest.approx(18, rel=0.1)
+        assert found.parameters["angle"] == pytest.approx(30, abs=3)
 
 
 def test_where_nothing_can_be_known() -> None:
