@@ -21,6 +21,7 @@ SHARP = 0.6
 _CLEAR = 30.0
 _FREEDOM = 5  # nats that its many weights cost a free kernel: it follows the noise of the spectrum
 _LONE = 100  # nats: sharp photos reached 83, a picture of Levin et al. stands at 118
+_LEAST_NOISE = 1 / (255 * math.sqrt(12))  # the rounding of 8 bits, also where there is none
 _LEAST_DETAIL = 100  # noise alone reaches 1, blurred photos in noise of 0.04 some 900
 
 
@@ -165,6 +166,7 @@ def _observed(plane: Tensor, bounds: tuple[float, float] | None) -> Spectrum:
     noise = float(estimate_sigma(plane[None, None]))
     if bounds is not None:
         noise = min(max(noise, bounds[0]), bounds[1])
+    noise = max(noise, _LEAST_NOISE)
     contrast = math.sqrt(max(float(plane.var()) - noise**2, 0.0))
     if contrast <= max(noise / 2, 0.005):
         raise Unknowable(

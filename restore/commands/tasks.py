@@ -20,6 +20,8 @@ TAGS = {
     "inpaint": ".inpainted",
     "restore": ".restored",
 }
+SURE = 0.65
+"""Confidence below which an estimated kernel is to be looked at."""
 WHITE = 0.1
 """The standard deviation that is white in photo.std.png."""
 
@@ -161,7 +163,8 @@ def _judge(job: Job, report: dict[str, Any], progress: Progress) -> None:
     if blur := report.get("blur"):
         numbers = ", ".join(f"{name} {value:.3g}" for name, value in blur["parameters"].items())
         said = f"{blur['family']} blur {numbers}".rstrip()
-        progress.say(f"{job.source}: {said}, confidence {blur['confidence']:.2f}")
+        sure = "" if blur["confidence"] >= SURE else f"; look at {job.beside('.kernel.png')}"
+        progress.say(f"{job.source}: {said}, confidence {blur['confidence']:.2f}{sure}")
     certificate = report.get("certificate", {})
     for accepted, verdict in zip(
         certificate.get("accepted", ()), certificate.get("verdict", ()), strict=True
