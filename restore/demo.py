@@ -24,12 +24,6 @@ from restore.restorer import Restorer
 from restore.result import Result
 from restore.sheet import sheet
 
-CLOCK = "motion:36,2"
-"""The blur of scikit-image's clock: straight, read off the first minimum of its cepstrum.
-
-No hand moves quite straight: with three times the noise of the sensor the model holds.
-"""
-
 
 @dataclass(frozen=True, eq=False)
 class Case:
@@ -100,9 +94,7 @@ def cases(seed: int = 0) -> Iterator[Case]:
     y = truth.masked_fill(unknown, 1)
     yield Case("inpaint", "scratched", y, partial(inpaint, y, unknown), truth, (0.5, 0.4))
     clock = read(data.clock()).pixels
-    yield Case(
-        "clock", "blurred in the camera", clock, partial(deblur, clock, kernel=CLOCK, noise=noise)
-    )
+    yield Case("clock", "blurred in the camera", clock, partial(deblur, clock))
 
 
 def _piece(pixels: Tensor, case: Case, side: int = 256) -> Tensor:

@@ -163,7 +163,7 @@ def _judge(job: Job, report: dict[str, Any], progress: Progress) -> None:
     if blur := report.get("blur"):
         numbers = ", ".join(f"{name} {value:.3g}" for name, value in blur["parameters"].items())
         said = f"{blur['family']} blur {numbers}".rstrip()
-        sure = "" if blur["confidence"] >= SURE else f"; look at {job.beside('.kernel.png')}"
+        sure = "" if blur["confidence"] >= SURE else "; look at the kernel before you trust it"
         progress.say(f"{job.source}: {said}, confidence {blur['confidence']:.2f}{sure}")
     certificate = report.get("certificate", {})
     for accepted, verdict in zip(
