@@ -104,7 +104,8 @@ def _blind(
     best = max(found, key=lambda one: one.evidence)
     if not _confirmed(best, found, none) or _spread(best.kernel) <= SHARP:
         raise NotBlurred(
-            f"image: no blur to be seen; its spectrum fits one of {_spread(best.kernel):.2f} pixels"
+            "image: no blur to be sure of; the likeliest has a standard deviation of"
+            f" {_spread(best.kernel):.2f} pixels; if it is blurred, say how by its kernel"
         )
     evidence = {_title(one): one.evidence - none for one in found}
     report = {"evidence": evidence, "window": (top, left, *plane.shape), "reduction": 1}
