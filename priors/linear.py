@@ -57,7 +57,7 @@ class Linear(Prior):
 
     def synthesis(self, x: Tensor) -> Tensor:
         """W^+ x, the decoder without its offset."""
-        # A product of matrices: the transposed convolution is up to ten times slower on processors.
+        # A product of matrices: the transposed convolution is slower on processors.
         patches = self.inverse.to(x).flatten(1).T @ x.flatten(2)
         return pixel_shuffle(patches.unflatten(2, x.shape[2:]), self.kernel.shape[-1])
 
