@@ -14,7 +14,7 @@ from PIL import Image
 from operators.kernels import motion
 from restore.cli import main
 from restore.images import read, write
-from tests.restore.test_blind import blurred
+from tests.drawings import blurred
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"

@@ -17,7 +17,7 @@ from restore.bench.protocol import SIZE
 from restore.bench.sparse import sparse
 from restore.blind import Blind, NotBlurred, correlation
 from restore.cli import main
-from tests.restore.test_blind import scene
+from tests.drawings import scene
 
 
 def test_correlation_forgives_shifts_and_nothing_else() -> None:

@@ -11,7 +11,7 @@ from operators import kernels
 from restore.blind import correlation
 from restore.images import read, write
 from tests.cli.conftest import Command, picture
-from tests.restore.test_blind import blurred
+from tests.drawings import blurred
 
 QUICK = ("--steps", 2, "--noise", "2/255")
 

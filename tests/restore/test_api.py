@@ -22,7 +22,7 @@ from restore import api
 from restore.blind import Blind, NotBlurred, correlation
 from restore.preparation import padding
 from restore.result import Result
-from tests.restore.test_blind import blurred, scene
+from tests.drawings import blurred, scene
 
 FAST: dict[str, Any] = {"steps": 2, "device": "cpu", "dtype": "float32"}
 PIXELS = torch.zeros(1, 3, 8, 8)

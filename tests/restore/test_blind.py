@@ -1,41 +1,14 @@
 """Kernels found in blurred drawings, and refusals where there is nothing to find."""
 
-import math
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from operators import Blur, kernels
+from operators import kernels
 from restore.blind import Blind, NotBlurred, Unknowable, correlation, estimate, estimate_kernel
-
-SIDE = 192
-NOISE = 0.01
-
-
-def scene(side: int = SIDE, seed: int = 0) -> Tensor:
-    """A plane (1, 1, side, side): dead leaves, disks of all sizes before one another.
-
-    Their spectrum falls as that of photos (Lee, Mumford and Huang, IJCV 2001).
-    """
-    generator = torch.Generator().manual_seed(seed)
-    rows, columns = torch.arange(side)[:, None], torch.arange(side)[None]
-    x = torch.full((side, side), 0.5)
-    for _ in range(2500):
-        u, top, left, grey = torch.rand(4, generator=generator).tolist()
-        radius = 2 / math.sqrt(u + 2 / side)
-        inside = (rows - side * top) ** 2 + (columns - side * left) ** 2 < radius**2
-        x = torch.where(inside, 0.1 + 0.8 * grey, x)
-    return x[None, None]
-
-
-def blurred(kernel: Tensor, channels: int = 1, side: int = SIDE) -> Tensor:
-    """The scene behind a kernel, of 8 bits, with noise."""
-    tint = torch.tensor([1.0, 0.8, 0.6])[:channels].reshape(1, channels, 1, 1)
-    clean = Blur(kernel, "valid")(scene(side) * tint)
-    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(1))
-    return ((clean + NOISE * noise).clamp(0, 1) * 255).round() / 255
+from tests.drawings import NOISE, blurred, scene
 
 
 def check(found: Blind, kernel: Tensor, least: float) -> None:
