@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from restore import spec
+from restore import spec_bench
 from restore.commands.parameters import declared
 
 DEFAULT = "restoration"
@@ -41,8 +41,8 @@ app = typer.Typer(
 )
 
 
-@app.command(DEFAULT, help=spec.Bench.__doc__)
-@declared(spec.Bench)
+@app.command(DEFAULT, help=spec_bench.Bench.__doc__)
+@declared(spec_bench.Bench)
 def _restoration(
     folder: Folder = None,
     *,
@@ -57,8 +57,8 @@ def _restoration(
     raise typer.Exit(inform.bench(folder, given, output, as_json))
 
 
-@app.command("prior", help=spec.BenchPrior.__doc__)
-@declared(spec.BenchPrior)
+@app.command("prior", help=spec_bench.BenchPrior.__doc__)
+@declared(spec_bench.BenchPrior)
 def _prior(
     folder: Folder = None,
     *,
@@ -71,8 +71,8 @@ def _prior(
     raise typer.Exit(inform.bench_prior(folder, given, output, as_json))
 
 
-@app.command("latent", help=spec.BenchLatent.__doc__)
-@declared(spec.BenchLatent)
+@app.command("latent", help=spec_bench.BenchLatent.__doc__)
+@declared(spec_bench.BenchLatent)
 def _latent(
     folder: Folder = None,
     *,
@@ -87,8 +87,8 @@ def _latent(
     raise typer.Exit(inform.bench_latent(folder, given, output, as_json))
 
 
-@app.command("blind", help=spec.BenchBlind.__doc__)
-@declared(spec.BenchBlind)
+@app.command("blind", help=spec_bench.BenchBlind.__doc__)
+@declared(spec_bench.BenchBlind)
 def _blind(
     folder: Folder = None,
     *,
@@ -101,8 +101,8 @@ def _blind(
     raise typer.Exit(inform.bench_blind(folder, given, output, as_json))
 
 
-@app.command("peers", help=spec.BenchPeers.__doc__)
-@declared(spec.BenchPeers)
+@app.command("peers", help=spec_bench.BenchPeers.__doc__)
+@declared(spec_bench.BenchPeers)
 def _peers(
     *,
     given: dict[str, Any],
@@ -114,8 +114,8 @@ def _peers(
     raise typer.Exit(inform.bench_peers(given, output, as_json))
 
 
-@app.command("posterior", help=spec.BenchPosterior.__doc__)
-@declared(spec.BenchPosterior)
+@app.command("posterior", help=spec_bench.BenchPosterior.__doc__)
+@declared(spec_bench.BenchPosterior)
 def _posterior(
     *,
     given: dict[str, Any],

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from restore import spec
+from restore import spec_bench
 from restore.commands.failure import FAILED, NO_PRIOR, OK, Refusal
 from restore.commands.parameters import checked
 from restore.commands.progress import Progress
@@ -67,7 +67,7 @@ def demo(output: str, steps: int | None, seed: int, as_json: bool) -> int:
 
 def bench(folder: str | None, given: dict[str, Any], output: str, as_json: bool) -> int:
     """Run the benchmark; the exit code."""
-    options = dict(checked(spec.Bench, given))
+    options = dict(checked(spec_bench.Bench, given))
     from restore.bench import main
 
     def run(place: Path | None, *, report: Any, **named: Any) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def bench(folder: str | None, given: dict[str, Any], output: str, as_json: bool)
 
 def bench_prior(folder: str | None, given: dict[str, Any], output: str, as_json: bool) -> int:
     """Measure a prior on its own; the exit code."""
-    options = dict(checked(spec.BenchPrior, given))
+    options = dict(checked(spec_bench.BenchPrior, given))
     from restore.bench.prior import main
 
     return _benched(main, folder, options, output, as_json)
@@ -88,7 +88,7 @@ def bench_prior(folder: str | None, given: dict[str, Any], output: str, as_json:
 
 def bench_latent(folder: str | None, given: dict[str, Any], output: str, as_json: bool) -> int:
     """Compare latent spaces; the exit code."""
-    options = dict(checked(spec.BenchLatent, given))
+    options = dict(checked(spec_bench.BenchLatent, given))
     from restore.bench.latent import main
 
     return _benched(main, folder, options, output, as_json)
@@ -96,7 +96,7 @@ def bench_latent(folder: str | None, given: dict[str, Any], output: str, as_json
 
 def bench_peers(given: dict[str, Any], output: str, as_json: bool) -> int:
     """Time operators and solvers beside those of deepinv; the exit code."""
-    options = dict(checked(spec.BenchPeers, given))
+    options = dict(checked(spec_bench.BenchPeers, given))
     from restore.bench.deepinv_peers import main
 
     try:
@@ -107,7 +107,7 @@ def bench_peers(given: dict[str, Any], output: str, as_json: bool) -> int:
 
 def bench_posterior(given: dict[str, Any], output: str, as_json: bool) -> int:
     """Measure solvers against exact posteriors; the exit code."""
-    options = dict(checked(spec.BenchPosterior, given))
+    options = dict(checked(spec_bench.BenchPosterior, given))
     from restore.bench.posterior import main
 
     return _benched(lambda _, **named: main(**named), None, options, output, as_json)
@@ -115,7 +115,7 @@ def bench_posterior(given: dict[str, Any], output: str, as_json: bool) -> int:
 
 def bench_blind(folder: str | None, given: dict[str, Any], output: str, as_json: bool) -> int:
     """Measure the estimation of kernels; the exit code."""
-    options = dict(checked(spec.BenchBlind, given))
+    options = dict(checked(spec_bench.BenchBlind, given))
     from restore.bench.blind import main
 
     return _benched(main, folder, options, output, as_json)

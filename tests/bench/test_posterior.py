@@ -16,7 +16,7 @@ from operators.measurement import Measurement
 from operators.seeds import Seeds
 from priors.analytic import GaussianMixturePrior
 from priors.base import Prior
-from restore import solvers, spec
+from restore import solvers, spec_bench
 from restore.bench import BenchError, posterior
 from restore.bench.exact import DRAWS, LEVEL, coverage, errors, moments, odds
 from restore.bench.exact import posterior as exact_posterior
@@ -211,7 +211,7 @@ def test_the_command_prints_the_table(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_the_options_are_declared_as_they_are() -> None:
     python = inspect.signature(posterior.main).parameters
-    fields = spec.BenchPosterior.model_fields
+    fields = spec_bench.BenchPosterior.model_fields
     assert set(python) - set(fields) == {"output", "report"}
     assert {name: field.default for name, field in fields.items()} == {
         name: python[name].default for name in fields

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import typer
 
-from restore import Restorer, Result, api, spec
+from restore import Restorer, Result, api, spec, spec_bench
 from restore.cli import app
 from restore.declared import Declared
 
@@ -21,11 +21,11 @@ FUNCTIONS: dict[str, Callable[..., Result]] = {
 MODELS: dict[str, type[Declared]] = {
     **spec.TASKS,
     "degrade": spec.Degrade,
-    "bench restoration": spec.Bench,
-    "bench prior": spec.BenchPrior,
-    "bench peers": spec.BenchPeers,
-    "bench posterior": spec.BenchPosterior,
-    "bench latent": spec.BenchLatent,
+    "bench restoration": spec_bench.Bench,
+    "bench prior": spec_bench.BenchPrior,
+    "bench peers": spec_bench.BenchPeers,
+    "bench posterior": spec_bench.BenchPosterior,
+    "bench latent": spec_bench.BenchLatent,
     "sample": spec.Sample,
 }
 
@@ -62,7 +62,9 @@ def test_every_option_is_on_the_command_line(task: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "model"), [("run", spec.Bench), ("prior", spec.BenchPrior)], ids=["run", "prior"]
+    ("module", "model"),
+    [("run", spec_bench.Bench), ("prior", spec_bench.BenchPrior)],
+    ids=["run", "prior"],
 )
 def test_the_benches_are_declared_as_they_are(module: str, model: type[Declared]) -> None:
     python = defaults(importlib.import_module(f"restore.bench.{module}").main)
@@ -70,7 +72,9 @@ def test_the_benches_are_declared_as_they_are(module: str, model: type[Declared]
     told = ("folder", "output", "report", "progress")
     python = {name: python[name] for name in python if name not in told}
     if module == "prior":
-        assert python.pop("size") == spec.Bench.model_fields["size"].default  # not to be chosen
+        assert (
+            python.pop("size") == spec_bench.Bench.model_fields["size"].default
+        )  # not to be chosen
     assert {name: field.default for name, field in fields.items()} == python
 
 
