@@ -7,7 +7,8 @@ if TYPE_CHECKING:
     from operators.seeds import Seeds
     from restore.api import deblur, inpaint, restore, upscale
     from restore.images import PhotoError
-    from restore.restorer import Restoration, Restorer
+    from restore.restoration import Restoration
+    from restore.restorer import Restorer
     from restore.result import Result
     from restore.solvers import Divergence
 
@@ -28,7 +29,7 @@ __all__ = [
 _HOME = {
     "Divergence": "restore.solvers",
     "PhotoError": "restore.images",
-    "Restoration": "restore.restorer",
+    "Restoration": "restore.restoration",
     "Restorer": "restore.restorer",
     "Result": "restore.result",
     "Seeds": "operators.seeds",

@@ -1,0 +1,93 @@
+"""The declaration of every option of every measurement of `photomend bench`."""
+
+from pydantic import Field
+
+from restore.declared import Counts, Declared, Sigmas, Words
+
+
+class Bench(Declared):
+    """Measure, restore and score photos by the papers' protocol."""
+
+    tasks: Words | None = Field(
+        None, description="Of gaussian,motion,levin,x4,box,random. Default: all."
+    )
+    methods: Words | None = Field(
+        None,
+        description="Classical methods, solvers, module:function, imdn (a published network for "
+        "x4), with commas. Default: all classical ones and the default solver.",
+    )
+    sigma: Sigmas = Field(
+        (0.025, 0.05),
+        min_length=1,
+        description="Standard deviations of the noise, in [0, 1], or as 6.4/255, with commas.",
+    )
+    limit: int | None = Field(None, ge=1, description="Photos a set. Default: all.")
+    size: int = Field(256, ge=4, multiple_of=4, description="Side of the pictures.")
+    steps: Counts | None = Field(
+        None,
+        min_length=1,
+        description="Of the solvers, such as 10,20,50: each is run. Default: their own.",
+    )
+    seed: int = Field(0, ge=0, description="Of the noise.")
+    prior: str = Field("embedded", description="As of the other commands.")
+    peers: str | None = Field(
+        None, description="Folder of published networks' weights. Default: peers beside eval."
+    )
+    lpips_weights: str | None = Field(
+        None, description="File of LPIPS weights. Default: downloaded, or left out without network."
+    )
+
+
+class BenchPrior(Declared):
+    """Measure a prior on its own: autoencoder, denoising, samples, cost."""
+
+    prior: str = Field("embedded", description="As of the other commands.")
+    limit: int | None = Field(None, ge=1, description="Photos a set. Default: all.")
+    peers: str | None = Field(
+        None,
+        description="Folder of the weights of BF-CNN and DnCNN, to compare with. "
+        "Default: peers beside eval, or left out.",
+    )
+    lpips_weights: str | None = Field(
+        None, description="File of LPIPS weights. Default: downloaded, or left out without network."
+    )
+
+
+class BenchLatent(Declared):
+    """Train a small prior in every kind of latent space for the same time, and compare them."""
+
+    photos: str = Field(description="Folder of photos to train on, none of those to measure on.")
+    configurations: Words | None = Field(
+        None, description="Like none-f4c16, kl-f4c16, vq-f4c3, with commas. Default: eleven."
+    )
+    minutes: float = Field(3.0, gt=0, description="Processor time of each of the two stages.")
+    limit: int | None = Field(2, ge=1, description="Photos a set.")
+    lpips_weights: str | None = Field(
+        None, description="File of LPIPS weights. Default: downloaded, or left out without network."
+    )
+
+
+class BenchPeers(Declared):
+    """Time operators and solvers beside those of deepinv, which has to be installed."""
+
+    sizes: Counts = Field((256, 512, 1024), min_length=1, description="Sides of the pictures.")
+    batches: Counts = Field((1, 8), min_length=1, description="Pictures at once.")
+    steps: int = Field(10, ge=3, description="Evaluations of the network by each solver.")
+    prior: str = Field("embedded", description="As of the other commands.")
+
+
+class BenchBlind(Declared):
+    """Measure how often the blur of a photo is found, and what a restoration with it loses."""
+
+    limit: int | None = Field(5, ge=1, description="Photos a set.")
+    seed: int = Field(0, ge=0, description="Of kernels and noise.")
+
+
+class BenchPosterior(Declared):
+    """Measure what the spread of a solver's draws is worth, against posteriors in closed form."""
+
+    solvers: Words | None = Field(
+        None, description="Names or module:function, with commas. Default: all."
+    )
+    draws: int = Field(4000, ge=100, description="Of every posterior.")
+    seed: int = Field(0, ge=0, description="Of the draws.")
