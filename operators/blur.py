@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from operators.base import LinearOperator, Shape
-from operators.convolution import Boundary, Size, embedded, filtered, fold, pad
+from operators.convolution import Boundary, Size, by_plane, embedded, filtered, fold, pad
 from operators.separable import SeparableGram, separable_gram
 from operators.solve import damped_reciprocal
 
@@ -53,6 +53,13 @@ class Blur(LinearOperator):
 
     def __call__(self, x: Tensor) -> Tensor:
         """Convolve images (B, C, H, W)."""
+        return by_plane(self._blurred, x)
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Correlate with the kernel, then fold the border back."""
+        return by_plane(self._correlated, y)
+
+    def _blurred(self, x: Tensor) -> Tensor:
         down, right = margin = self._margin
         wide = pad(x, margin, margin, self.boundary)
         height, width = wide.shape[-2] - 2 * down, wide.shape[-1] - 2 * right
@@ -67,8 +74,7 @@ class Blur(LinearOperator):
         blurred = filtered(wide, self._spectrum(grid, x), grid)
         return blurred[..., down : down + height, right : right + width]
 
-    def adjoint(self, y: Tensor) -> Tensor:
-        """Correlate with the kernel, then fold the border back."""
+    def _correlated(self, y: Tensor) -> Tensor:
         down, right = margin = self._margin
         border = (right, right, down, down)
         wide = functional.pad(y, border)
@@ -106,7 +112,11 @@ class Blur(LinearOperator):
         grid = self._grid(height + 2 * down, width + 2 * right)
         floor = torch.finfo(r.dtype).eps
         inverse = 1 / (self.power(grid, r) + damping.clamp(min=floor))
-        return lambda s: filtered(s, inverse, grid)[..., :height, :width]
+
+        def divided(s: Tensor) -> Tensor:
+            return filtered(s, inverse, grid)[..., :height, :width]
+
+        return divided if len(inverse) > 1 else lambda s: by_plane(divided, s)
 
     def power(self, grid: Size, like: Tensor) -> Tensor:
         """Give |F k|^2 on a periodic grid, at the frequencies of rfft2, in like's dtype."""

@@ -1,5 +1,7 @@
 """What convolutions are made of: borders and their transposes, kernels on a Fourier grid."""
 
+from collections.abc import Callable
+from itertools import product
 from typing import Literal
 
 import torch
@@ -8,6 +10,9 @@ from torch.nn import functional
 
 Boundary = Literal["circular", "reflect", "replicate", "valid"]
 Size = tuple[int, int]
+
+LARGE = 2**21
+"""Values from which on planes are filtered one by one: that takes a third of the memory between."""
 
 
 def pad(x: Tensor, before: Size, after: Size, boundary: Boundary) -> Tensor:
@@ -52,8 +57,26 @@ def filtered(x: Tensor, spectrum: Tensor, size: Size) -> Tensor:
     Half precision, which FFTs do not know everywhere, is computed in float32.
     """
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    result: Tensor = torch.fft.irfft2(torch.fft.rfft2(wide, s=size) * spectrum, s=size)
+    transformed = torch.fft.rfft2(wide, s=size)
+    if torch.is_grad_enabled():
+        transformed = transformed * spectrum
+    else:
+        transformed *= spectrum
+    result: Tensor = torch.fft.irfft2(transformed, s=size)
     return result.to(x.dtype)
+
+
+def by_plane(apply: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Give apply(x) of what treats planes (H, W) alike; of a large x (B, C, H, W) one by one."""
+    if x.numel() < LARGE or x.requires_grad:
+        return apply(x)
+    result: Tensor | None = None
+    for image, channel in product(*map(range, x.shape[:2])):
+        plane = apply(x[image : image + 1, channel : channel + 1])
+        if result is None:
+            result = plane.new_empty(*x.shape[:2], *plane.shape[2:])
+        result[image, channel] = plane[0, 0]
+    return apply(x) if result is None else result
 
 
 def _fold_axis(z: Tensor, before: int, after: int, dim: int, boundary: Boundary) -> Tensor:

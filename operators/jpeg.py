@@ -1,6 +1,5 @@
 """JPEG (ITU-T T.81): colour transform, chroma subsampling, 8 x 8 cosine transform, quantisation."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -11,40 +10,54 @@ from torch.nn import functional
 
 from operators.base import Operator, Shape
 from operators.colour import require_colour
+from operators.cosine import cosines, padded, pixels
 from operators.tone import straight_through_round
 
-Subsampling = Literal["4:4:4", "4:2:0"]
+Subsampling = Literal["4:4:4", "4:2:2", "4:4:0", "4:2:0"]
+Tables = tuple[tuple[int, ...], ...]
 Planes = tuple[Tensor, Tensor, Tensor]
 Rounding = Callable[[Tensor], Tensor]
+FACTORS = {"4:4:4": (1, 1), "4:2:2": (1, 2), "4:4:0": (2, 1), "4:2:0": (2, 2)}
+"""By how much the rows and the columns of the chroma are reduced."""
 
 
 @dataclass(frozen=True, eq=False)
 class Jpeg(Operator):
     """Compress and decompress RGB images (B, 3, H, W) as libjpeg does; sides are free.
 
-    quality from 1 to 100; subsampling of the chroma 4:2:0 (the default of most writers) or 4:4:4.
+    quality from 1 to 100, or a file's own tables of Y, Cb, Cr (the last also stands for those that
+    are missing), 64 steps each from 1 to 65535, row by row; subsampling of the chroma 4:2:0 (the
+    default of most writers), 4:2:2, 4:4:0 or 4:4:4; orientation 1 to 8: how the file's pixels are
+    turned to be upright, as EXIF has it. x is upright, coefficients are those of the file.
     Gradients pass straight through the roundings. ValueError for other arguments.
     """
 
-    quality: int
+    quality: int | Tables
     subsampling: Subsampling = "4:2:0"
+    orientation: int = 1
 
     def __post_init__(self) -> None:
-        if not 1 <= self.quality <= 100:
-            raise ValueError(f"quality: got {self.quality}; pass 1 (worst) to 100 (best)")
+        if isinstance(self.quality, int):
+            if not 1 <= self.quality <= 100:
+                raise ValueError(f"quality: got {self.quality}; pass 1 (worst) to 100 (best)")
+        else:
+            _require_tables(self.quality)
         if self.subsampling not in get_args(Subsampling):
-            raise ValueError(f"subsampling: got {self.subsampling!r}; use '4:2:0' or '4:4:4'")
+            known = ", ".join(get_args(Subsampling))
+            raise ValueError(f"subsampling: got {self.subsampling!r}; use one of {known}")
+        if self.orientation not in range(1, 9):
+            raise ValueError(f"orientation: got {self.orientation}; pass 1 to 8, as in EXIF")
 
     def __call__(self, x: Tensor) -> Tensor:
         """Write and read again; the result lies on the 256 levels of [0, 1].
 
         ValueError unless x is (B, 3, H, W).
         """
-        pixels = straight_through_round(255 * x.clamp(0, 1)) / 255
-        steps = zip(self._encode(pixels, straight_through_round), self.tables(x), strict=True)
+        rounded = self.stored(straight_through_round(255 * x.clamp(0, 1)) / 255)
+        steps = zip(self._encode(rounded, straight_through_round), self.tables(x), strict=True)
         luma, blue, red = (straight_through_round(c / table) * table for c, table in steps)
-        planes = self._decode((luma, blue, red), x.shape, _to_levels)
-        return straight_through_round(255 * _to_rgb(planes).clamp(0, 1)) / 255
+        planes = self._decode((luma, blue, red), rounded.shape, _to_levels)
+        return self.upright(straight_through_round(255 * _to_rgb(planes).clamp(0, 1)) / 255)
 
     def image_shape(self, y_shape: Shape) -> Shape:
         """Give y_shape."""
@@ -56,7 +69,22 @@ class Jpeg(Operator):
         Each is (B, 1, rows, columns, 8, 8), the blocks of a plane padded by its last pixels.
         ValueError unless x is (B, 3, H, W).
         """
-        return self._encode(x, _unchanged)
+        return self._encode(self.stored(x), _unchanged)
+
+    def read(self, y: Tensor) -> Planes:
+        """Give the file's coefficients from its decoded pixels y (B, 3, H, W).
+
+        In blocks that the border cuts they are those of what is in the picture, not rounded.
+        """
+        y = self.stored(y)
+        ycc = to_ycc(y)
+        chroma = self._undo_upsampling(ycc[:, 1:])
+        found = cosines(ycc[:, :1] - 128), cosines(chroma[:, :1]), cosines(chroma[:, 1:])
+        planes = [
+            torch.where(whole, (c / table).round() * table, c)
+            for c, table, whole in zip(found, self.tables(y), self._whole(y.shape), strict=True)
+        ]
+        return planes[0], planes[1], planes[2]
 
     def interval(self, y: Tensor) -> tuple[Planes, Planes]:
         """Give the bins: the lowest and highest coefficients of the images that compress to y.
@@ -65,16 +93,12 @@ class Jpeg(Operator):
         to whole levels before its cosine transform can exceed the bins by about one level. Blocks
         that the border cuts are unbounded, since what filled them is not in the picture.
         """
-        ycc = _to_ycc(y)
-        chroma = self._undo_upsampling(ycc[:, 1:])
-        centres = _cosines(ycc[:, :1] - 128), _cosines(chroma[:, :1]), _cosines(chroma[:, 1:])
         low, high = [], []
-        for c, table, side in zip(centres, self.tables(y), self._block_sides(), strict=True):
-            half = torch.full_like(c, torch.inf)
-            half[:, :, : y.shape[-2] // side, : y.shape[-1] // side] = 0.5
-            level = (c / table).round()
-            low.append((level - half) * table)
-            high.append((level + half) * table)
+        whole = self._whole(self.stored(y).shape)
+        for c, table, known in zip(self.read(y), self.tables(y), whole, strict=True):
+            half = torch.where(known.to(y.device), table / 2, torch.inf)
+            low.append(c - half)
+            high.append(c + half)
         return (low[0], low[1], low[2]), (high[0], high[1], high[2])
 
     def project(self, x: Tensor, y: Tensor) -> Tensor:
@@ -84,44 +108,73 @@ class Jpeg(Operator):
         """
         bins = zip(self.coefficients(x), *self.interval(y), strict=True)
         luma, blue, red = (c.clamp(low, high) - c for c, low, high in bins)
-        return x + _to_rgb(self._decode((luma, blue, red), x.shape, _unchanged), offset=0)
+        change = self._decode((luma, blue, red), self.stored(x).shape, _unchanged)
+        return x + self.upright(_to_rgb(change, offset=0))
 
     def tables(self, like: Tensor) -> Planes:
-        """Give libjpeg's quantisation tables (8, 8) of Y, Cb, Cr at this quality."""
-        scale = 5000 // self.quality if self.quality < 50 else 200 - 2 * self.quality
-        luma, chroma = (
-            ((like.new_tensor(table) * scale + 50) / 100).floor().clamp(1, 255).reshape(8, 8)
-            for table in (_LUMA, _CHROMA)
-        )
-        return luma, chroma, chroma
-
-    def _block_sides(self) -> tuple[int, int, int]:
-        return 8, 8 * self._factor, 8 * self._factor
+        """Give the quantisation tables (8, 8) of Y, Cb, Cr, libjpeg's at a quality."""
+        if isinstance(self.quality, int):
+            scale = 5000 // self.quality if self.quality < 50 else 200 - 2 * self.quality
+            given = [
+                ((like.new_tensor(table) * scale + 50) / 100).floor().clamp(1, 255)
+                for table in (_LUMA, _CHROMA)
+            ]
+        else:
+            given = [like.new_tensor(table) for table in self.quality]
+        luma, blue, red = (given[min(k, len(given) - 1)].reshape(8, 8) for k in range(3))
+        return luma, blue, red
 
     @property
-    def _factor(self) -> int:
-        return 2 if self.subsampling == "4:2:0" else 1
+    def factors(self) -> tuple[int, int]:
+        """By how much the rows and the columns of the chroma are reduced."""
+        return FACTORS[self.subsampling]
+
+    def _whole(self, shape: Shape) -> list[Tensor]:
+        """Which blocks of each plane lie inside a stored picture, to multiply its coefficients."""
+        masks = []
+        for down, right in ((1, 1), self.factors, self.factors):
+            rows, columns = (
+                torch.arange(-(-side // (8 * factor))) < side // (8 * factor)
+                for side, factor in zip(shape[-2:], (down, right), strict=True)
+            )
+            masks.append((rows[:, None] & columns)[:, :, None, None])
+        return masks
+
+    def stored(self, x: Tensor) -> Tensor:
+        """Turn upright images as they lie in the file."""
+        if self.orientation in (3, 4, 7, 8):
+            x = x.flip(-2)
+        if self.orientation in (2, 3, 6, 7):
+            x = x.flip(-1)
+        return x.mT if self.orientation > 4 else x
+
+    def upright(self, x: Tensor) -> Tensor:
+        """Turn images of the file upright."""
+        x = x.mT if self.orientation > 4 else x
+        if self.orientation in (2, 3, 6, 7):
+            x = x.flip(-1)
+        return x.flip(-2) if self.orientation in (3, 4, 7, 8) else x
 
     def _encode(self, x: Tensor, rounded: Rounding) -> Planes:
-        ycc = rounded(_to_ycc(x))
+        ycc = rounded(to_ycc(x))
         chroma = rounded(self._subsample(ycc[:, 1:]))
-        return _cosines(ycc[:, :1] - 128), _cosines(chroma[:, :1]), _cosines(chroma[:, 1:])
+        return cosines(ycc[:, :1] - 128), cosines(chroma[:, :1]), cosines(chroma[:, 1:])
 
     def _decode(self, coefficients: Planes, shape: Shape, rounded: Rounding) -> Tensor:
         """Give Y, Cb, Cr (B, 3, H, W), all centred at 0."""
         height, width = shape[-2:]
-        luma, blue, red = (rounded(_pixels(blocks)) for blocks in coefficients)
-        small = slice(-(-height // self._factor)), slice(-(-width // self._factor))
+        luma, blue, red = (rounded(pixels(blocks)) for blocks in coefficients)
+        down, right = self.factors
+        small = slice(-(-height // down)), slice(-(-width // right))
         chroma = self._upsample(torch.cat([blue, red], dim=1)[..., small[0], small[1]])
         return torch.cat([luma[..., :height, :width], chroma[..., :height, :width]], dim=1)
 
     def _subsample(self, chroma: Tensor) -> Tensor:
-        factor = self._factor
-        return functional.avg_pool2d(_padded(chroma, factor), factor)
+        return functional.avg_pool2d(padded(chroma, *self.factors), self.factors)
 
     def _upsample(self, chroma: Tensor) -> Tensor:
         """Give libjpeg's triangle filter, which weighs the nearest sample 3/4 on each axis."""
-        return functional.interpolate(chroma, scale_factor=self._factor, mode="bilinear")
+        return functional.interpolate(chroma, scale_factor=self.factors, mode="bilinear")
 
     def _undo_upsampling(self, chroma: Tensor) -> Tensor:
         """Find the small planes that the reader enlarged to chroma.
@@ -129,7 +182,7 @@ class Jpeg(Operator):
         Enlarging and averaging has its eigenvalues in [1/4, 1]; 1.6 is Richardson's best step,
         and twenty steps leave 0.6^20 of the error.
         """
-        if self._factor == 1:
+        if self.factors == (1, 1):
             return chroma
         goal = self._subsample(chroma)
         small = goal
@@ -147,17 +200,17 @@ def _to_levels(plane: Tensor) -> Tensor:
     return straight_through_round(plane).clamp(-128, 127)
 
 
-def _to_ycc(x: Tensor) -> Tensor:
+def to_ycc(x: Tensor) -> Tensor:
     """Give Y on [0, 255], Cb and Cr on [-128, 127] of RGB on [0, 1]."""
     require_colour(x)
-    return torch.einsum("dc,bchw->bdhw", _ycc(x), 255 * x)
+    return torch.einsum("dc,bchw->bdhw", ycc(x), 255 * x)
 
 
 def _to_rgb(planes: Tensor, offset: float = 128 / 255) -> Tensor:
-    return torch.einsum("dc,bchw->bdhw", torch.linalg.inv(_ycc(planes)), planes) / 255 + offset
+    return torch.einsum("dc,bchw->bdhw", torch.linalg.inv(ycc(planes)), planes) / 255 + offset
 
 
-def _ycc(like: Tensor) -> Tensor:
+def ycc(like: Tensor) -> Tensor:
     return like.new_tensor(
         [
             [0.299, 0.587, 0.114],
@@ -167,31 +220,14 @@ def _ycc(like: Tensor) -> Tensor:
     )
 
 
-def _padded(plane: Tensor, multiple: int) -> Tensor:
-    height, width = plane.shape[-2:]
-    return functional.pad(plane, (0, -width % multiple, 0, -height % multiple), mode="replicate")
-
-
-def _cosines(plane: Tensor) -> Tensor:
-    plane, basis = _padded(plane, 8), _basis(plane)
-    batch, channels, height, width = plane.shape
-    blocks = plane.reshape(batch, channels, height // 8, 8, width // 8, 8).transpose(-3, -2)
-    return basis @ blocks @ basis.mT
-
-
-def _pixels(coefficients: Tensor) -> Tensor:
-    basis = _basis(coefficients)
-    blocks: Tensor = basis.mT @ coefficients @ basis
-    return blocks.transpose(-3, -2).flatten(-2).flatten(-3, -2)
-
-
-def _basis(like: Tensor) -> Tensor:
-    """Give the orthonormal cosine transform II of eight points."""
-    frequency = torch.arange(8, dtype=torch.float64)[:, None]
-    place = torch.arange(8, dtype=torch.float64)[None, :]
-    basis = torch.cos(math.pi * (2 * place + 1) * frequency / 16) / 2
-    basis[0] /= math.sqrt(2)
-    return basis.to(like)
+def _require_tables(tables: Tables) -> None:
+    sizes = [len(table) for table in tables]
+    steps = [step for table in tables for step in table]
+    if not 1 <= len(sizes) <= 3 or set(sizes) != {64} or not 1 <= min(steps) <= max(steps) <= 65535:
+        raise ValueError(
+            f"quality: got tables of {sizes} steps; pass 1 to 100, or one to three tables of 64"
+            " steps from 1 to 65535"
+        )
 
 
 # Annex K of the standard, row by row.

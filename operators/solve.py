@@ -5,6 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+_AT_ONCE = 2**22
+"""Values of an image whose products are summed at once."""
+
 
 def conjugate_gradients(
     matvec: Callable[[Tensor], Tensor],
@@ -26,14 +29,17 @@ def conjugate_gradients(
     r = b.clone() if x0 is None else b - matvec(x0)
     goal = tolerance**2 * _dot(b, b)
     z = preconditioner(r)
+    plain = z is r
     p, rho = z.clone(), _dot(r, z)
     for _ in range(iterations):
-        active = (rho if z is r else _dot(r, r)) > goal
+        active = (rho if plain else _dot(r, r)) > goal
         if not bool(active.any()):
             break
+        del z  # a picture less while the operator makes its own
         q = matvec(p)
         step = _ratio(rho, _dot(p, q), active)
         x, r = _plus(x, step, p), _plus(r, -step, q)
+        del q
         z = preconditioner(r)
         rho, previous = _dot(r, z), rho
         p = _times_plus(_ratio(rho, previous, active), p, z)
@@ -66,7 +72,9 @@ def _times_plus(factor: Tensor, p: Tensor, z: Tensor) -> Tensor:
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
-    return (a * b).flatten(1).sum(1).reshape(-1, *[1] * (a.ndim - 1))
+    parts = zip(a.flatten(1).split(_AT_ONCE, 1), b.flatten(1).split(_AT_ONCE, 1), strict=True)
+    total = torch.stack([(p * q).sum(1) for p, q in parts]).sum(0)
+    return total.reshape(-1, *[1] * (a.ndim - 1))
 
 
 def _ratio(numerator: Tensor, denominator: Tensor, active: Tensor) -> Tensor:

@@ -6,9 +6,13 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from priors.base import Prior, Shape
 from priors.schedule import Level
+
+LEAST_TILE = 64
+"""Pixels below which a window is not halved: networks need surroundings."""
 
 
 class Tiled(Prior):
@@ -16,32 +20,38 @@ class Tiled(Prior):
 
     Every result is sum_i w_i f(window_i) with sum_i w_i = 1, so the windows leave no seam and what
     is exact in every window stays exact. Pictures no larger than a window pass through unchanged.
+    Under gradients a window keeps nothing but its input and is computed again on the way back.
+    Where the memory does not suffice `tile` is halved, `halvings` counts it, and all windows are
+    done again; MemoryError or torch.OutOfMemoryError at a tile of `LEAST_TILE`.
     MultiDiffusion: Bar-Tal et al., ICML 2023 (arXiv:2302.08113).
     """
 
-    def __init__(self, prior: Prior, tile: int = 512, overlap: int = 64) -> None:
-        """Both are rounded up to the prior's multiple; ValueError unless 0 <= overlap < tile."""
+    def __init__(self, prior: Prior, tile: int = 512, overlap: int | None = None) -> None:
+        """Both are rounded up to the prior's multiple; overlap is by default a quarter, at most 64.
+
+        ValueError unless 0 <= overlap < tile, and where the prior's states are no grids.
+        """
+        overlap = _usual_overlap(tile) if overlap is None else overlap
         if tile < 1 or not 0 <= overlap < tile:
             raise ValueError(f"tile, overlap: got {tile}, {overlap}; 0 <= overlap < tile is needed")
         self.prior = prior
         self.schedule, self.multiple, self.unit = prior.schedule, prior.multiple, prior.unit
-        self.tile = _round_up(tile, prior.multiple)
-        self.overlap = min(_round_up(overlap, prior.multiple), self.tile - prior.multiple)
+        self.halvings = 0
+        self._cell = _cell(prior)
+        self._resize(tile, overlap)
 
     def denoise(self, x: Tensor, level: Level) -> Tensor:
         """E[x_0 | x_t = x] from windows of the state."""
-        cell = self._cell()
-        return self._blend(x, lambda w: self.prior.denoise(w, level), cell, 1, 1)
+        return self._blend(x, lambda w: self.prior.denoise(w, level), self._cell, 1, 1)
 
     def encode(self, image: Tensor) -> Tensor:
         """The state of a picture, from windows of the picture."""
         self.state_shape(tuple(image.shape))
-        return self._blend(image, self.prior.encode, 1, 1, self._cell())
+        return self._blend(image, self.prior.encode, 1, 1, self._cell)
 
     def decode(self, x: Tensor) -> Tensor:
         """The picture of a state, from windows of the state."""
-        cell = self._cell()
-        return self._blend(x, self.prior.decode, cell, cell, 1)
+        return self._blend(x, self.prior.decode, self._cell, self._cell, 1)
 
     def state_shape(self, image_shape: Shape) -> Shape:
         """As of the prior."""
@@ -52,39 +62,82 @@ class Tiled(Prior):
         self.prior.to(*target)  # type: ignore[attr-defined]
         return self
 
-    def _cell(self) -> int:
-        """Pixels a state cell spans along one side."""
-        side = self.multiple
-        return side // self.prior.state_shape((1, 3, side, side))[2]
+    def halve(self, largest: int) -> bool:
+        """Halve the tile, or a picture of that side where it is smaller; False at the least."""
+        tile = min(self.tile, largest)
+        if tile <= max(LEAST_TILE, self.multiple):
+            return False
+        tile = max(tile // 2, LEAST_TILE)
+        self._resize(tile, min(self.overlap, _usual_overlap(tile)))
+        self.halvings += 1
+        return True
+
+    def borders(self, side: int) -> list[int]:
+        """Where, along a side of a picture, windows begin and end."""
+        starts = _starts(side, self.tile, self.overlap)
+        return sorted({*starts, *(start + self.tile for start in starts)} - {0, side})
+
+    def _resize(self, tile: int, overlap: int) -> None:
+        self.tile = _round_up(tile, self.multiple)
+        self.overlap = min(_round_up(overlap, self.multiple), self.tile - self.multiple)
 
     def _blend(
         self, x: Tensor, apply: Callable[[Tensor], Tensor], cell: int, up: int, down: int
     ) -> Tensor:
         """Apply to windows of x (`cell` pixels an entry); results are up / down times as large."""
+        while True:
+            try:
+                return self._blended(x, apply, cell, up, down)
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error) or not self.halve(cell * max(x.shape[2:])):
+                    raise
+            # Only here, behind the except clause, has the error let go of what the window held.
+            if x.is_cuda:
+                torch.cuda.empty_cache()
+
+    def _blended(
+        self, x: Tensor, apply: Callable[[Tensor], Tensor], cell: int, up: int, down: int
+    ) -> Tensor:
         tile, overlap = self.tile // cell, self.overlap // cell
-        rows = _starts(x.shape[2], tile, overlap)
-        columns = _starts(x.shape[3], tile, overlap)
-        if len(rows) == len(columns) == 1:
+        if max(x.shape[2:]) <= tile:
             return apply(x)
+        height, width = (side * up // down for side in x.shape[2:])
+        ramp = max(1, overlap * up // down)
+        starts = [_starts(side, tile, overlap) for side in x.shape[2:]]
+        rows = _weights([n * up // down for n in starts[0]], tile * up // down, ramp, height, x)
+        columns = _weights([n * up // down for n in starts[1]], tile * up // down, ramp, width, x)
         total: Tensor | None = None
-        weights = x.new_zeros(1, 1, x.shape[2] * up // down, x.shape[3] * up // down)
-        for top, left in product(rows, columns):
-            piece = apply(x[:, :, top : top + tile, left : left + tile])
-            height, width = piece.shape[2:]
-            ramp = max(1, overlap * up // down)
-            window = _ramp(height, ramp, piece)[:, None] * _ramp(width, ramp, piece)
-            at = (
-                slice(top * up // down, top * up // down + height),
-                slice(left * up // down, left * up // down + width),
-            )
+        for (top, across), (left, along) in product(
+            zip(starts[0], rows, strict=True), zip(starts[1], columns, strict=True)
+        ):
+            window = x[:, :, top : top + tile, left : left + tile]
+            if window.requires_grad:
+                piece = checkpoint(apply, window, use_reentrant=False, preserve_rng_state=False)
+            else:
+                piece = apply(window)
             if total is None:
-                total = piece.new_zeros(*piece.shape[:2], *weights.shape[2:])
-            total = total.clone() if piece.requires_grad else total
-            total[:, :, at[0], at[1]] += window * piece
-            weights[:, :, at[0], at[1]] += window
+                total = piece.new_zeros(*piece.shape[:2], height, width)
+            top, left = top * up // down, left * up // down
+            piece = across[:, None] * along * piece
+            total[:, :, top : top + len(across), left : left + len(along)] += piece
         if total is None:
             raise ValueError("x: no windows; the picture is empty")
-        return total / weights
+        return total
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory was refused, on a processor or a graphics card."""
+    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return known or "allocate memory" in str(error)
+
+
+def _cell(prior: Prior) -> int:
+    """Pixels that an entry of the state spans along one side."""
+    side = prior.multiple
+    shape = prior.state_shape((1, 3, side, side))
+    if len(shape) != 4:
+        raise ValueError(f"prior: its states of shape {shape} are no grids; tile=0")
+    return side // shape[2]
 
 
 def _starts(side: int, tile: int, overlap: int) -> list[int]:
@@ -95,11 +148,22 @@ def _starts(side: int, tile: int, overlap: int) -> list[int]:
     return [*range(0, side - tile, stride), side - tile]
 
 
-def _ramp(length: int, ramp: int, like: Tensor) -> Tensor:
-    """A trapezoid that rises over `ramp` entries at both ends and never reaches 0."""
-    place = torch.arange(length, device=like.device, dtype=like.dtype)
-    edge = torch.minimum(place, length - 1 - place) + 0.5
-    return (edge / ramp).clamp(max=1.0)
+def _weights(starts: list[int], tile: int, ramp: int, side: int, like: Tensor) -> list[Tensor]:
+    """Along one axis the weights of each window, which sum to one wherever windows meet.
+
+    Trapezoids that rise over `ramp` entries at both ends and never reach 0, over their sum.
+    """
+    place = torch.arange(min(tile, side), device=like.device, dtype=like.dtype)
+    edge = torch.minimum(place, len(place) - 1 - place) + 0.5
+    trapezoid = (edge / ramp).clamp(max=1.0)
+    total = like.new_zeros(side)
+    for start in starts:
+        total[start : start + len(place)] += trapezoid
+    return [trapezoid / total[start : start + len(place)] for start in starts]
+
+
+def _usual_overlap(tile: int) -> int:
+    return min(64, tile // 4)
 
 
 def _round_up(value: int, multiple: int) -> int:

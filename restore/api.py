@@ -14,15 +14,18 @@ from operators import kernels
 from operators.base import Operator
 from operators.blur import Blur
 from operators.convolution import Boundary
+from operators.exposure import Camera, Exposure
 from operators.mask import Mask
 from operators.noise import Noise
 from operators.resize import Downsample, Filter
 from restore import solvers
 from restore.blind import Blind, estimate_kernel
+from restore.camera import camera_of, file_sigma
 from restore.images import Photo, read, read_mask
 from restore.preparation import CALL, OWN
 from restore.restorer import Restorer
 from restore.result import Result
+from restore.solvers import Solver
 
 KERNEL_ERROR = 0.01
 """Least noise of a photo whose kernel was estimated: with that of the photo alone a kernel's
@@ -37,6 +40,7 @@ def deblur(
     *,
     kernel: str | Path | Tensor | Any | None = None,
     boundary: Boundary = "valid",
+    camera: str | Camera = "auto",
     noise: float | Noise | None = None,
     seed: int | Sequence[int] = 0,
     samples: int = 1,
@@ -52,22 +56,32 @@ def deblur(
     the photo: the errors of such a kernel count as noise. boundary: what the world looks like
     beyond the frame. "valid" supposes nothing: what was blurred into the frame is sought too, and
     cut off again (photos from a camera); reflect, replicate, circular are for simulated blur.
-    Everything else as of `Restorer` and its `stream`: prior, solver, device, dtype, tile, offline,
-    noise, seed, samples, polish, options of the solver.
+    camera: "auto", for a file, bytes or PIL image: light was blurred, then clipped, coded as sRGB
+    and compressed as the tables of its JPEG say (`operators.exposure`), for an array or a tensor
+    "none", values were blurred as they are; "srgb", without JPEG; or a `Camera`. Everything else as
+    of `Restorer` and its `stream`: prior, solver, device, dtype, tile, offline, noise, seed,
+    samples, polish, options of the solver. Where no solver is named, it is tradeoff, whose fidelity
+    in [0, 1] leads from 1, the safest picture, to 0, the most probable detail; and pnpdm for
+    several samples.
 
     PhotoError for a photo that cannot be read, ValueError for a kernel or an argument, PriorError.
     NotBlurred and Unknowable, ValueErrors, for a photo of which no blur can be estimated.
     """
-    check_names(options, "kernel", "boundary")
+    check_names(options, samples, "kernel", "boundary", "camera")
     seen = read(photo)
-    found = _estimated(seen, noise) if kernel is None else None
-    weights = as_kernel(kernel) if found is None else found.kernel
-    operator = Blur(weights.to(seen.pixels), boundary)
+    model = camera_of(seen, camera, chosen_solver(options, samples))
+    hidden = file_sigma(seen.pixels, model) if noise is None else None
+    found = _estimated(seen, noise, hidden) if kernel is None else None
+    blur = Blur((as_kernel(kernel) if found is None else found.kernel).to(seen.pixels), boundary)
+    operator = blur if model is None else Exposure(blur, model)
 
     def run(noise: float | Noise | None) -> Result:
-        return _run(seen, operator, seen.pixels, noise, seed, samples, polish, options)
+        told = hidden if noise is None else noise
+        return _run(seen, operator, seen.pixels, told, seed, samples, polish, options)
 
     result = run(noise) if found is None else with_estimate(found, noise, run)
+    used = {**result.report["noise"], "estimated": noise is None}
+    result = replace(result, report={"camera": None, **result.report, "noise": used})
     height, width = seen.pixels.shape[2:]
     margins = (result.pixels.shape[2] - height) // 2, (result.pixels.shape[3] - width) // 2
     return result.window(*margins, height, width)
@@ -88,7 +102,7 @@ def upscale(
 
     filter: how the small picture was made: bicubic, lanczos or box. Everything else as of `deblur`.
     """
-    check_names(options, "factor", "filter")
+    check_names(options, samples, "factor", "filter")
     seen = read(photo)
     operator = Downsample(factor, filter)
     return _run(seen, operator, seen.pixels, noise, seed, samples, polish, options)
@@ -110,7 +124,7 @@ def inpaint(
     With a noise (standard deviation on [0, 1]) the known pixels are denoised too. Everything else
     as of `deblur`. PhotoError where the mask has another size, or leaves nothing to do.
     """
-    check_names(options, "mask")
+    check_names(options, samples, "mask")
     seen = read(photo)
     unknown = read_mask(mask, *seen.pixels.shape[2:])
     given = seen.pixels.masked_fill(unknown, 0)
@@ -135,7 +149,7 @@ def restore(
     **options: Any,
 ) -> Result:
     """Restore what was observed through any operator; all else as of `Restorer` and `stream`."""
-    check_names(options, "operator")
+    check_names(options, samples, "operator")
     photo = None if isinstance(y, Tensor) else read(y)
     pixels = y if photo is None else photo.pixels
     return _run(photo, operator, pixels, noise, seed, samples, polish, options)
@@ -148,9 +162,10 @@ def as_kernel(kernel: str | Path | Tensor | Any) -> Tensor:
     return kernels.normalised(torch.as_tensor(kernel, dtype=torch.float32))
 
 
-def _estimated(photo: Photo, noise: float | Noise | None) -> Blind:
+def _estimated(photo: Photo, noise: float | Noise | None, hidden: float | None) -> Blind:
     sigma = float(noise) if isinstance(noise, int | float) and noise > 0 else None
-    return estimate_kernel(photo.pixels, sigma=sigma)
+    found = estimate_kernel(photo.pixels, sigma=sigma)
+    return replace(found, noise=max(found.noise, hidden or 0.0))
 
 
 def with_estimate(
@@ -164,8 +179,7 @@ def with_estimate(
         least *= math.sqrt(max(certificate["chi_square"]))
         result = run(least)
     told = {name: getattr(found, name) for name in ("family", "parameters", "confidence", "noise")}
-    used = {**result.report["noise"], "estimated": noise is None}
-    report = {**result.report, "noise": used, "blur": {**told, **found.report}}
+    report = {**result.report, "blur": {**told, **found.report}}
     return replace(result, kernel=found.kernel.cpu(), report=report)
 
 
@@ -179,7 +193,7 @@ def _run(
     polish: bool,
     options: dict[str, Any],
 ) -> Result:
-    restorer, rest = made(options)
+    restorer, rest = made(options, samples)
     job = restorer.stream(
         y, operator, noise=noise, seed=seed, samples=samples, polish=polish, **rest
     )
@@ -188,19 +202,26 @@ def _run(
     return job.result() if photo is None else job.result().of(photo)
 
 
-def check_names(options: dict[str, Any], *others: str) -> None:
+def check_names(options: dict[str, Any], samples: int, *others: str) -> None:
     """Refuse an unknown solver (ValueError) or option (TypeError) before anything is read.
 
     others: what the task takes besides, to be named where it is nearest.
     """
-    solver = options.get("solver", "dpir")
     given = [name for name, value in options.items() if name not in OWN and value is not None]
-    found = solvers.get(solver) if isinstance(solver, str) else solver
-    solvers.check_options(found, given, also=(*OWN, *CALL, *others))
+    solvers.check_options(chosen_solver(options, samples), given, also=(*OWN, *CALL, *others))
 
 
-def made(options: dict[str, Any]) -> tuple[Restorer, dict[str, Any]]:
+def made(options: dict[str, Any], samples: int = 1) -> tuple[Restorer, dict[str, Any]]:
     """A restorer from the options that are its own, and those that are left for the solver."""
     taken = {name: options[name] for name in OWN if name in options}
+    taken["solver"] = chosen_solver(options, samples)
     rest = {name: value for name, value in options.items() if name not in OWN and value is not None}
     return Restorer(**taken), rest
+
+
+def chosen_solver(options: dict[str, Any], samples: int) -> Solver:
+    """The solver that the options name; of none named the one for what is asked."""
+    solver = options.get("solver")
+    if solver is None:
+        solver = solvers.default(samples, options.get("fidelity"))
+    return solvers.get(solver) if isinstance(solver, str) else solver

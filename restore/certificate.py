@@ -3,7 +3,9 @@
     chi^2 = 1/m sum_i (y_i - A(x)_i)^2 / variance_i        over the m values that were measured
 
 The true picture, and a draw from the exact posterior, have chi^2 = 1 +- sqrt(2 / m). A mean of the
-posterior has less, for it leans towards y by an unknown number of degrees of freedom.
+posterior has less, for it leans towards y by an unknown number of degrees of freedom. The same
+over parts of the photo tells where it is not explained: what moved by itself, burnt out, or lies
+at another distance.
 """
 
 import math
@@ -12,8 +14,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
 from operators.base import Operator
+from operators.linearised import expected, linearised
 from operators.measurement import Measurement
 from restore.solvers.base import QUANTISATION
 
@@ -25,6 +29,7 @@ _DEVIATIONS = 4.0
 # How far a sigma that was estimated may be off.
 _SIGMA_TOLERANCE = 0.1
 _LEAST = 0.1
+_PARTS, _PART_SIDE = 16, 16
 # Below one level of 8 bits no noise is seen, and following the photo to the letter is right.
 _VISIBLE_SIGMA = 1 / 255
 
@@ -35,13 +40,18 @@ class Certificate:
 
     chi_square is the mean squared residual in units of the noise variance; band holds the lowest
     and the highest value that is accepted. Acceptance is necessary, not sufficient: a kernel that
-    is too narrow, above all, leaves a picture that explains the photo and is not sharp.
+    is too narrow, above all, leaves a picture that explains the photo and is not sharp. map holds
+    the chi-square of each part of the measurement, rows from the top, at most 16 x 16 parts of at
+    least 16 pixels, None where nothing was measured; unexplained is the share of parts above their
+    band.
     """
 
     chi_square: list[float]
     band: tuple[float, float]
     accepted: list[bool]
     verdict: list[str]
+    map: list[list[list[float | None]]]
+    unexplained: list[float]
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields as JSON-able values."""
@@ -61,19 +71,51 @@ def certify(measurement: Measurement[Operator], x: Tensor) -> Certificate:
         raise ValueError(
             f"x: shape {tuple(x.shape)}; the measurement is one of {tuple(measurement.image_shape)}"
         )
+    chance = expected(measurement, x)
+    measurement = linearised(measurement, x)
     clean = measurement.operator(x)
     variance = measurement.noise.variance(clean).clamp(min=QUANTISATION**2)
     measured = _measured(measurement.operator, x)
-    count = measured.flatten(1).sum(1).clamp(min=1)
     squares = (measurement.y - clean).square() / variance * measured
+    measured = chance * measured
+    count = measured.flatten(1).sum(1).clamp(min=1)
     chi_square = (squares.flatten(1).sum(1) / count).tolist()
-    chance = _DEVIATIONS * math.sqrt(2 / float(count.min()))
     band = (
         _LEAST if measurement.sigma >= _VISIBLE_SIGMA else 0.0,
-        (1 + chance) * (1 + _SIGMA_TOLERANCE) ** 2,
+        float(_highest(count.min())),
     )
+    parts, unexplained = _parts(squares, measured)
     verdict = [_verdict(value, band) for value in chi_square]
-    return Certificate(chi_square, band, [one == CONSISTENT for one in verdict], verdict)
+    accepted = [one == CONSISTENT for one in verdict]
+    verdict = [
+        f"{one}, but for {share:.0%} of it" if one == CONSISTENT and share else one
+        for one, share in zip(verdict, unexplained, strict=True)
+    ]
+    return Certificate(chi_square, band, accepted, verdict, parts, unexplained)
+
+
+def _highest(count: Tensor) -> Tensor:
+    """The largest chi-square that is accepted, of so many values."""
+    return (1 + _DEVIATIONS * (2 / count).sqrt()) * (1 + _SIGMA_TOLERANCE) ** 2
+
+
+def _parts(squares: Tensor, measured: Tensor) -> tuple[list[list[list[float | None]]], list[float]]:
+    """Chi-square of the parts of each image, and the share of those parts that exceed their band.
+
+    squares, measured: (B, C, h, w).
+    """
+    height, width = squares.shape[2:]
+    grid = [max(1, min(_PARTS, side // _PART_SIDE)) for side in (height, width)]
+    size = height * width / (grid[0] * grid[1])
+    counts = size * adaptive_avg_pool2d(measured.sum(1), grid)
+    parts = size * adaptive_avg_pool2d(squares.sum(1), grid) / counts.clamp(min=1)
+    failed = (parts > _highest(counts.clamp(min=1))) & (counts >= 1)
+    share = failed.flatten(1).sum(1) / (counts >= 1).flatten(1).sum(1).clamp(min=1)
+    values = parts.masked_fill(counts < 1, math.nan).tolist()
+    return [
+        [[None if math.isnan(one) else round(one, 3) for one in row] for row in image]
+        for image in values
+    ], share.tolist()
 
 
 def _verdict(chi_square: float, band: tuple[float, float]) -> str:

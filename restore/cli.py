@@ -18,6 +18,7 @@ from restore.commands.bench import app as bench_app
 from restore.commands.failure import FAILED, INTERRUPTED, OK, Refusal, understood
 from restore.commands.parameters import declared
 from restore.commands.training import app as train_app
+from restore.server.settings import Serve
 
 # The base of typer's usage errors, which it took from click before it had its own.
 UsageError: type[Any] = typer.BadParameter.__bases__[0]
@@ -50,6 +51,13 @@ Recursive = Annotated[bool, typer.Option("-r", "--recursive", help="Folders in f
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Redo what exists already.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a photo.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Only what went wrong.")]
+Recorded = Annotated[
+    str | None,
+    typer.Option(
+        "--manifest",
+        help="File that records what is done; the same command goes on there, after kill -9 too.",
+    ),
+]
 SolverOptions = Annotated[
     list[str], typer.Option("--option", help="An option of the solver: name=value; repeatable.")
 ]
@@ -78,10 +86,11 @@ def _task_command(task: str) -> None:
         overwrite: Overwrite = False,
         as_json: AsJson = False,
         quiet: Quiet = False,
+        manifest: Recorded = None,
     ) -> None:
         from restore.commands import tasks
 
-        manner = Manner(overwrite, as_json, quiet)
+        manner = Manner(overwrite, as_json, quiet, manifest)
         options = dict(map(_named_value, option))
         raise typer.Exit(tasks.run(task, photos, output, recursive, given, options, manner))
 
@@ -105,6 +114,18 @@ def _degrade(
 
     manner = Manner(overwrite, as_json, quiet)
     raise typer.Exit(degrade.run(photos, output, recursive, given, manner))
+
+
+@app.command("estimate", no_args_is_help=True)
+def _estimate(
+    photos: Photos,
+    recursive: Recursive = False,
+    as_json: AsJson = False,
+) -> None:
+    """Tell the noise and the blur of photos, from the photos alone."""
+    from restore.commands import estimate
+
+    raise typer.Exit(estimate.run(photos, recursive, as_json))
 
 
 @app.command("sample", help=spec.Sample.__doc__)
@@ -162,6 +183,14 @@ def _demo(
     from restore.commands import inform
 
     raise typer.Exit(inform.demo(output, steps, seed, as_json))
+
+
+@app.command("serve", help=Serve.__doc__)
+@declared(Serve)
+def _serve(*, given: dict[str, Any]) -> None:
+    from restore.commands import serve
+
+    raise typer.Exit(serve.run(given))
 
 
 app.add_typer(bench_app, name="bench")

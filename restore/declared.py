@@ -1,5 +1,6 @@
 """What declared options are made of: their base, and types that text is read as."""
 
+import re
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -16,7 +17,7 @@ def _quotient(value: object) -> object:
         return value
 
 
-Sigma = Annotated[float, BeforeValidator(_quotient), Field(ge=0, le=1, allow_inf_nan=False)]
+Sigma = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), BeforeValidator(_quotient)]
 """A standard deviation of noise on the [0, 1] scale, or in 8-bit levels as "6.4/255"."""
 
 
@@ -33,6 +34,24 @@ Sigmas = Annotated[tuple[Annotated[Sigma, Field(gt=0)], ...], BeforeValidator(_s
 
 Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_split)]
 """Numbers from 1 on, in text separated by commas."""
+
+
+_UNITS = {"": 1, "B": 1, **{f"{p}B": 1000**n for n, p in enumerate("KMGT", 1)}}
+_UNITS |= {f"{p}IB": 1024**n for n, p in enumerate("KMGT", 1)}
+_UNITS |= {p: 1024**n for n, p in enumerate("KMGT", 1)}
+
+
+def as_bytes(size: int | str) -> int:
+    """Bytes of 6000000000, "6GB" (10^9), "6GiB" or "6G" (2^30); ValueError for anything else."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?I?B?)\s*", str(size).upper())
+    found = int(float(match[1]) * _UNITS[match[2]]) if match and match[2] in _UNITS else 0
+    if found < 1:
+        raise ValueError(f"max_memory: got {size!r}; give bytes, or a size such as 6GB or 6GiB")
+    return found
+
+
+Memory = Annotated[int, Field(gt=0), BeforeValidator(as_bytes)]
+"""Bytes of memory, also as "6GB"."""
 
 
 class Declared(BaseModel):

@@ -1,8 +1,8 @@
 """The bytes of a picture file to upright pixels and metadata; nothing of 16 bits is lost."""
 
 import io
-import struct
-import zlib
+import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,28 +10,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms
+from PIL import Image, ImageCms
+
+from restore.exif import DECODER_ERRORS, kept_exif, orientation
 
 Samples = NDArray[Any]  # uint8 or uint16, (H, W, C)
 Tables = tuple[tuple[int, ...], ...]
 
+EMPTY = 1000  # pixels a byte: no photo has so many, a flat picture of megapixels may
+_ALONE = threading.RLock()  # what warnings are heard is one setting for all threads
+
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP")
 _GREY_MODES = ("1", "L", "LA", "La")
 _DEEP_GREY_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
-# What Pillow's decoders let through when a file is damaged.
-_DECODER_ERRORS = (
-    OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, OverflowError,
-    AttributeError, NotImplementedError, MemoryError, struct.error, zlib.error,
-    Image.DecompressionBombError,
-)  # fmt: skip
-# TIFF tags that tell how the old file was laid out, the size and turn of its pixels, and what is
-# kept elsewhere (ICC); they would be lies in a new file.
-_LAYOUT_TAGS = frozenset(
-    [*range(254, 260), 262, 263, 264, 265, 266, 273, 274, *range(277, 282), 284, 290, 291, 292,
-     293, 297, 301, 317, 318, 319, 320, 321, *range(322, 326), 330, 332, 333, 334, *range(336, 348),
-     *range(512, 522), 529, 530, 531, 532, 559, 700, 33723, 34377, 34675, 37724]
-)  # fmt: skip
-_SIZE_AND_OFFSET_TAGS = frozenset([0xA002, 0xA003, 0xA005])
 
 
 class PhotoError(ValueError):
@@ -43,7 +34,8 @@ class Decoded:
     """Upright samples (H, W, C), C = 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and straight alpha.
 
     exif holds no orientation, no thumbnail and no sizes; icc describes the samples as they are;
-    tables are a JPEG's quantisation tables.
+    tables are a JPEG's quantisation tables, subsampling that of its chroma, orientation how its
+    pixels lay (1 to 8, EXIF).
     """
 
     samples: Samples
@@ -51,6 +43,8 @@ class Decoded:
     icc: bytes | None
     format: str
     tables: Tables | None
+    subsampling: str | None = None
+    orientation: int = 1
 
 
 def decode_bytes(data: bytes, name: str, max_pixels: int) -> Decoded:
@@ -58,11 +52,19 @@ def decode_bytes(data: bytes, name: str, max_pixels: int) -> Decoded:
     with _telling(name):
         image = _open(data, name)
         _check(image, name, max_pixels)
+        _check_weight(image, len(data), name)
         # Pillow tells truncated data reliably, so it goes first even where OpenCV gives the pixels.
         decoded = decode_image(image, name, max_pixels)
         if _bits(image, data) <= 8 or image.mode in _DEEP_GREY_MODES:
             return decoded
         return replace(decoded, samples=_turned(_deep_samples(image, data, name), image))
+
+
+def header(data: bytes, name: str) -> tuple[str, int, int]:
+    """Format, width and height of a file as stored; its pixels are not decoded. PhotoError."""
+    with _telling(name):
+        image = _open(data, name)
+        return _file_format(image), *image.size
 
 
 def decode_image(image: Image.Image, name: str, max_pixels: int) -> Decoded:
@@ -80,20 +82,24 @@ def decode_image(image: Image.Image, name: str, max_pixels: int) -> Decoded:
         tables = getattr(image, "quantization", None) or {}
         return Decoded(
             samples=_turned(samples.reshape(*samples.shape[:2], -1), image),
-            exif=_kept_exif(image.getexif()),
+            exif=kept_exif(image.getexif()),
             icc=icc,
             format=_file_format(image),
             tables=tuple(tuple(table) for _, table in sorted(tables.items())) or None,
+            subsampling=_subsampling(image),
+            orientation=orientation(image),
         )
 
 
 @contextmanager
 def _telling(name: str) -> Iterator[None]:
     try:
-        yield
+        # Pillow warns of what it forgives, and then of what it does not forgive.
+        with _ALONE, warnings.catch_warnings(action="ignore"):
+            yield
     except PhotoError:
         raise
-    except _DECODER_ERRORS as error:
+    except DECODER_ERRORS as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PhotoError(
             f"{name}: cannot be decoded ({reason}); the file is damaged, truncated or of an "
@@ -125,6 +131,16 @@ def _check(image: Image.Image, name: str, max_pixels: int) -> None:
         raise PhotoError(
             f"{name}: {pages} frames or pages, and only still pictures are restored; "
             "save the one you want as PNG"
+        )
+
+
+def _check_weight(image: Image.Image, size: int, name: str) -> None:
+    """Refuse what would fill gigabytes from a few bytes: decoders make flat pictures of it."""
+    width, height = image.size
+    if width * height > max(2**20, EMPTY * size):
+        raise PhotoError(
+            f"{name}: {width} x {height} pixels in {size} bytes; that is no photo but a trap, or a "
+            "damaged file: get it again"
         )
 
 
@@ -187,7 +203,10 @@ def _deep_samples(image: Image.Image, data: bytes, name: str) -> Samples:
 
     tags: dict[int, Any] = dict(getattr(image, "tag_v2", {}))
     unusual = set(tags.get(339, (1,))) != {1} or tags.get(262, 2) not in (1, 2)
-    raw = None if unusual else cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    try:
+        raw = None if unusual else cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        raw = None
     if raw is None or raw.dtype != np.uint16:
         raise PhotoError(f"{name}: an unusual 16-bit layout; export it as RGB PNG or TIFF")
     samples = raw.reshape(*raw.shape[:2], -1)
@@ -209,27 +228,23 @@ def _straight(samples: Samples) -> NDArray[np.uint16]:
 
 def _turned(samples: Samples, image: Image.Image) -> Samples:
     """Undo the EXIF orientation, 1 to 8; other values count as 1."""
-    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    if orientation in (5, 6, 7, 8):
+    turn = orientation(image)
+    if turn in (5, 6, 7, 8):
         samples = samples.transpose(1, 0, 2)
-    if orientation in (2, 3, 6, 7):
+    if turn in (2, 3, 6, 7):
         samples = samples[:, ::-1]
-    if orientation in (3, 4, 7, 8):
+    if turn in (3, 4, 7, 8):
         samples = samples[::-1]
     return np.ascontiguousarray(samples)
 
 
-def _kept_exif(exif: Image.Exif) -> bytes | None:
-    kept = Image.Exif()
-    try:
-        for tag, value in exif.items():
-            if tag not in _LAYOUT_TAGS and tag not in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-                kept[tag] = value
-        for tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-            folder = exif.get_ifd(tag)
-            if folder:
-                kept[tag] = {k: v for k, v in folder.items() if k not in _SIZE_AND_OFFSET_TAGS}
-        return kept.tobytes() if len(kept) else None
-    except _DECODER_ERRORS:
-        # Broken notes are no reason to refuse the picture.
+def _subsampling(image: Image.Image) -> str | None:
+    """Name the chroma's subsampling of a JPEG, "4:2:0"; None for other files and other kinds."""
+    layers = getattr(image, "layer", [])
+    if len(layers) == 1:
+        return "4:4:4"
+    factors = [(wide, high) for _, wide, high, _ in layers]
+    if len(factors) != 3 or factors[1:] != [(1, 1)] * 2:
         return None
+    names = {(1, 1): "4:4:4", (2, 1): "4:2:2", (1, 2): "4:4:0", (2, 2): "4:2:0"}
+    return names.get(factors[0])

@@ -8,6 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from restore.memory import memory_free
+
 PACKAGES = (
     "photomend",
     "torch",
@@ -74,16 +76,6 @@ def installed_priors() -> list[str]:
         )
     )
     return ["embedded", *cached]
-
-
-def memory_free() -> int | None:
-    """Bytes of memory that a process may still take; None where the system does not say."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    kibibytes = (line.split()[1] for line in lines if line.startswith("MemAvailable"))
-    return 1024 * int(next(kibibytes, 0)) or None
 
 
 def _devices() -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """The noise of a photo from the photo alone: the flat end of the spectrum of its patches.
 
 Photos fill few of the directions in which a patch can vary, white noise fills all of them equally.
-Two estimates from the eigenvalues of the patches' covariance:
+Two estimates from the eigenvalues of the patches' covariance, neither of which may exceed what the
+calmest blocks vary by (second differences: Immerkaer, CVIU 1996), of colour differences and of the
+mean of the channels:
 
   colour   Chen, Zhu and Heng, ICCV 2015: of patches with all three channels, drop the largest
            eigenvalues until the mean of the rest equals their median; that is the variance.
@@ -14,17 +16,23 @@ independent and sigma of shared noise: the colour's estimate is held between tho
 """
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from operators.noise import Gaussian, Noise, PoissonGaussian
+
 _COLOUR_SIDE, _PLANE_SIDE = 6, 7
 _MOST_PATCHES = 100_000
 _LEAST_PATCHES_A_DIMENSION = 10
 _LEAST_WEAK = 3 * _PLANE_SIDE**2
+_LIMIT = 2.5
+"""Standard deviations from black and white within which noise is clipped too often to count."""
 _STEP = 1 / 255
-_ROUNDING = _STEP / math.sqrt(12)
+ROUNDING = _STEP / math.sqrt(12)
+"""Standard deviation of the rounding to 8 bits."""
 
 
 @torch.no_grad()
@@ -33,7 +41,7 @@ def estimate_sigma(image: Tensor) -> Tensor:
 
     image: (B, C, H, W) in [0, 1], sides of at least 16 pixels, else ValueError. All noise counts:
     for an image of 8 bits the rounding, 0.29/255, is part of it and the least that is returned.
-    Values of exactly 0 or 1 are taken as clipped and left out. Noise that is not white counts only
+    Values of exactly 0 or 1 are taken as clipped, and their surroundings left out. Noise that is not white counts only
     as far as it reaches the finest detail: after JPEG below quality 90 or so that is too little.
     """
     if image.ndim != 4 or min(image.shape[2:]) < 16:
@@ -44,23 +52,36 @@ def estimate_sigma(image: Tensor) -> Tensor:
 
 
 def _sigma(image: Tensor) -> float:
+    """Estimate twice where values are clipped: what lies near a limit is known when sigma is."""
+    clipped = ((image == 0) | (image == 1)).any(dim=0, keepdim=True)
+    sigma = _sigma_without(image, clipped)
+    if bool(clipped.any()):
+        sigma = _sigma_without(image, _near_limit(image, _LIMIT * sigma))
+    return max(sigma, _rounding(image))
+
+
+def _sigma_without(image: Tensor, clipped: Tensor) -> float:
+    plane, settled = _plane_sigma(image.mean(dim=0, keepdim=True), clipped)
     if bool((image == image[:1]).all()):
-        plane, _ = _plane_sigma(image[:1], _clipped(image))
-        return max(plane, _rounding(image))
-    patches = _patches(image, _COLOUR_SIDE, _clipped(image))
-    colour = math.sqrt(_flat_end(_eigenvalues(patches)))
-    plane, settled = _plane_sigma(image.mean(dim=0, keepdim=True), _clipped(image))
-    least = plane if settled else 0.0
-    return max(min(max(colour, least), math.sqrt(len(image)) * plane), _rounding(image))
+        return plane
+    colour = math.sqrt(_flat_end(_eigenvalues(_patches(image, _COLOUR_SIDE, clipped))))
+    differences = (image - image.roll(1, 0))[: max(1, len(image) * (len(image) - 1) // 2)]
+    calm = [_calm_variance(one[None], clipped) for one in differences / math.sqrt(2)]
+    colour = min(colour, math.sqrt(min(calm)))
+    calmest = math.sqrt(_calm_variance(image.mean(dim=0, keepdim=True), clipped))
+    plane = min(plane, calmest)
+    return min(max(colour, plane if settled else 0.0), math.sqrt(len(image)) * plane)
 
 
 def _rounding(image: Tensor) -> float:
     levels = image / _STEP
-    return _ROUNDING if bool(((levels - levels.round()).abs() < 1e-3).all()) else 0.0
+    return ROUNDING if bool(((levels - levels.round()).abs() < 1e-3).all()) else 0.0
 
 
-def _clipped(image: Tensor) -> Tensor:
-    return ((image == 0) | (image == 1)).any(dim=0, keepdim=True)
+def _near_limit(image: Tensor, reach: float) -> Tensor:
+    """Tell where the brightness of a channel is within reach of 0 or 1, (1, H, W)."""
+    local = F.avg_pool2d(image, 5, stride=1, padding=2, count_include_pad=False)
+    return ((local < reach) | (local > 1 - reach)).any(dim=0, keepdim=True)
 
 
 def _patches(image: Tensor, side: int, clipped: Tensor) -> Tensor:
@@ -121,3 +142,95 @@ def _gradient_energy(patches: Tensor) -> Tensor:
     squares = patches.reshape(-1, _PLANE_SIDE, _PLANE_SIDE)
     across, down = squares.diff(dim=2), squares.diff(dim=1)
     return across.square().sum((1, 2)) + down.square().sum((1, 2))
+
+
+_BLOCK, _BINS, _LEAST_BLOCKS, _LOW = 12, 12, 20, 0.15
+_SIGNIFICANT, _LEAST_CHANGE = 10.0, 0.6
+
+
+@torch.no_grad()
+def estimate_noise(image: Tensor) -> Noise:
+    """Estimate the noise of one photo (1, C, H, W): white, or shot noise where it shows.
+
+    Shot noise has variance gain x + sigma^2 (Foi et al., IEEE TIP 2008). Over blocks of like
+    brightness the low quantile of the variance of second differences (Immerkaer, CVIU 1996), which
+    texture only raises, gives a point; a line through the points is told where its slope exceeds
+    five standard errors and the variance along it changes by half its mean. ValueError as of
+    `estimate_sigma`, and for a batch.
+    """
+    if len(image) != 1:
+        raise ValueError(f"image: {len(image)} of them; pass one, (1, C, H, W)")
+    white = Gaussian(float(estimate_sigma(image)[0]))
+    found = _line(*_points(image[0].detach().float().cpu()))
+    if found is None:
+        return white
+    gain, intercept = found
+    return PoissonGaussian(gain, math.sqrt(max(intercept, _rounding(image[0]) ** 2, 1e-8)))
+
+
+def _points(image: Tensor) -> tuple[Tensor, Tensor]:
+    """Give brightness and noise variance, one point a bin of blocks of a channel."""
+    places, variances = [], []
+    for plane in image[:, None]:
+        free = ~_touched((plane == 0) | (plane == 1))
+        means = F.avg_pool2d(plane[None], _BLOCK, stride=_BLOCK // 2).flatten()[free]
+        found = _block_variances(plane)[free]
+        for part in means.argsort().tensor_split(_BINS):
+            if len(part) >= _LEAST_BLOCKS:
+                places.append(float(means[part].mean()))
+                variances.append(float(found[part].quantile(_LOW)) / _calm(_LOW))
+    return torch.tensor(places).double(), torch.tensor(variances).double()
+
+
+def _calm_variance(plane: Tensor, clipped: Tensor) -> float:
+    """Give the noise variance of the calmest blocks of a plane (1, H, W)."""
+    found, free = _block_variances(plane), ~_touched(clipped)
+    found = found[free] if int(free.sum()) >= _LEAST_BLOCKS else found
+    return float(found.quantile(_LOW)) / _calm(_LOW) if len(found) >= _LEAST_BLOCKS else math.inf
+
+
+@lru_cache
+def _calm(share: float) -> float:
+    """The quantile of block variances of noise of one."""
+    unit = torch.randn(1, 512, 512, generator=torch.Generator().manual_seed(0))
+    return float(_block_variances(unit).quantile(share))
+
+
+def _touched(clipped: Tensor) -> Tensor:
+    """Tell which blocks hold a clipped value."""
+    return F.max_pool2d(clipped[None].float(), _BLOCK, stride=_BLOCK // 2).flatten() > 0
+
+
+def _block_variances(plane: Tensor) -> Tensor:
+    """Give the variance of noise in blocks of a plane (1, H, W), by second differences."""
+    line = torch.tensor([1.0, -2.0, 1.0])
+    kernel = (line[:, None] * line / 6)[None, None]
+    rough = F.conv2d(F.pad(plane[None], (1, 1, 1, 1), mode="reflect"), kernel).square()
+    return F.avg_pool2d(rough, _BLOCK, stride=_BLOCK // 2).flatten()
+
+
+def _line(x: Tensor, v: Tensor) -> tuple[float, float] | None:
+    """Fit v = gain x + intercept by least squares on relative errors, outliers weighed down.
+
+    None where the slope is not significant.
+    """
+    if len(x) < 6:
+        return None
+    rows = torch.stack([x, torch.ones_like(x)], dim=1)
+    weights = 1 / v.clamp(min=1e-9)
+    share = torch.ones_like(v)
+    for _ in range(10):
+        scaled = (share * weights)[:, None] * rows
+        fit = torch.linalg.lstsq(scaled, (share * weights * v)[:, None]).solution[:, 0]
+        model = (rows @ fit).clamp(min=0.1 * v.median())
+        weights = 1 / model
+        residual = (v - rows @ fit) * weights
+        scale = 1.4826 * residual.abs().median()
+        share = (1.5 * scale / residual.abs().clamp(min=1e-12)).clamp(max=1).sqrt()
+    spread = (share * residual).square().sum() / max(len(x) - 2, 1)
+    error = (spread * torch.linalg.inv(scaled.T @ scaled)[0, 0]).sqrt()
+    gain, intercept = float(fit[0]), float(fit[1])
+    change = gain * float(x.max() - x.min()) / float(model.mean())
+    if gain <= _SIGNIFICANT * float(error) or change < _LEAST_CHANGE:
+        return None
+    return gain, intercept

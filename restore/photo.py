@@ -26,7 +26,8 @@ class Photo:
     alpha (B, 1, H, W) in [0, 1] is straight and kept aside. sample_type names the type of one
     sample ("uint8", "uint16", "float32", ...); axes ("HW", "HWC", "CHW", "BCHW") is the layout of
     the array or tensor that came in. A grey photo has three equal channels. exif has no
-    orientation, icc describes the pixels, tables are the quantisation tables of a JPEG.
+    orientation, icc describes the pixels; tables (of quantisation), subsampling ("4:2:0") and
+    orientation are those of a JPEG file.
     """
 
     pixels: Tensor
@@ -40,6 +41,8 @@ class Photo:
     kind: Kind = "path"
     axes: str = "HWC"
     tables: Tables | None = None
+    subsampling: str | None = None
+    orientation: int = 1
 
     @property
     def depth(self) -> int:
@@ -107,12 +110,14 @@ class Photo:
 
 
 def from_decoded(decoded: Decoded, name: str, kind: Kind) -> Photo:
-    samples = torch.from_numpy(decoded.samples.astype(np.float32)).permute(2, 0, 1)[None]
+    samples = np.ascontiguousarray(decoded.samples.transpose(2, 0, 1), np.float32)[None]
     sample_type = decoded.samples.dtype.name
-    photo = _split(samples / _LARGEST[sample_type], sample_type, name, kind, "HWC")
+    values = torch.from_numpy(samples).div_(_LARGEST[sample_type])
+    photo = _split(values, sample_type, name, kind, "HWC")
     return replace(
         photo,
         exif=decoded.exif, icc=decoded.icc, format=decoded.format, tables=decoded.tables,
+        subsampling=decoded.subsampling, orientation=decoded.orientation,
     )  # fmt: skip
 
 

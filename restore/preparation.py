@@ -16,11 +16,12 @@ from operators.measurement import Measurement, require_finite
 from operators.noise import Gaussian, Noise
 from priors.base import Prior, Shape
 from priors.schedule import Level
+from priors.tiled import Tiled, is_out_of_memory
 from restore import solvers
 from restore.noise_level import estimate_sigma
 from restore.solvers import Divergence, Solver
 
-OWN = ("prior", "solver", "device", "dtype", "tile", "offline")
+OWN = ("prior", "solver", "device", "dtype", "tile", "max_memory", "offline")
 """Options of a restorer that are none of the solver's."""
 CALL = ("noise", "seed", "samples", "polish")
 """Those of a call."""
@@ -52,6 +53,18 @@ class CountedPrior(Prior):
         """As the prior."""
         return self.prior.state_shape(image_shape)
 
+    def halve(self, error: Exception, shape: Shape) -> bool:
+        """Halve the windows of pictures of a shape if memory was short; whether that was done."""
+        tiled = self.prior
+        return isinstance(tiled, Tiled) and is_out_of_memory(error) and tiled.halve(max(shape[2:]))
+
+    def windows(self, shape: Shape) -> dict[str, int]:
+        """Side of the windows of pictures of a shape, 0 for none; how often memory halved it."""
+        if not isinstance(self.prior, Tiled):
+            return {"tile": 0, "halved": 0}
+        tile = self.prior.tile
+        return {"tile": tile if tile < max(shape[2:]) else 0, "halved": self.prior.halvings}
+
 
 @lru_cache(maxsize=2)
 def loaded(name: str, precision: torch.dtype, where: str, offline: bool) -> Prior:
@@ -69,7 +82,7 @@ def noise_model(noise: float | Noise | None, pixels: Tensor) -> tuple[Noise, boo
     ValueError when it is a number that is negative, NaN or infinite; TypeError for no noise at all.
     """
     if noise is None:
-        return Gaussian(float(estimate_sigma(_at_least(16, pixels.float())).mean())), True
+        return Gaussian(float(estimate_sigma(at_least(16, pixels.float())).mean())), True
     given: Any = noise  # also a number of numpy
     if isinstance(given, Real):
         sigma = float(given)
@@ -115,7 +128,7 @@ def check_fit(measurement: Measurement[Operator]) -> None:
         raise ValueError(f"y: shape {shape} where {operator!r} gives {found}; one of them is wrong")
 
 
-def _at_least(side: int, pixels: Tensor) -> Tensor:
+def at_least(side: int, pixels: Tensor) -> Tensor:
     """Thin pictures, edges repeated until both sides reach `side`."""
     rows, columns = (max(0, side - length) for length in pixels.shape[2:])
     return torch.nn.functional.pad(pixels, (0, columns, 0, rows), mode="replicate")

@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from operators.base import LinearOperator, Operator
+from operators.linearised import Bent, linearised
 from operators.measurement import Measurement
 from operators.seeds import Seeds
 from restore import device as devices
-from restore import solvers
+from restore import solvers, uncertainty
 from restore.certificate import certify
 from restore.images import Photo
+from restore.metrics import psnr
 from restore.preparation import explained, installed_version, padding
 from restore.result import Result
 from restore.solvers import Divergence, State
@@ -21,6 +24,9 @@ from restore.solvers.base import ADVICE, QUANTISATION
 
 if TYPE_CHECKING:
     from restore.restorer import Restorer
+
+LOSSLESS = 100.0
+"""PSNR in dB beyond which an autoencoder loses nothing but the last bits of floating point."""
 
 
 class Restoration(Iterator[State]):
@@ -41,7 +47,7 @@ class Restoration(Iterator[State]):
         self.seeds, self.samples, self.polish = seeds, samples, polish
         self.options, self.estimated = options, estimated
         self.shape = measurement.image_shape
-        self.prior = restorer.fitted_prior(self.shape)
+        self.prior = restorer.fitted_prior(self.shape, samples)
         self.frame = padding(self.shape, self.prior.multiple)
         padded = measurement.operator @ self.frame if self.frame else measurement.operator
         self.padded = Measurement(measurement.y, padded, measurement.noise)
@@ -68,58 +74,81 @@ class Restoration(Iterator[State]):
         """The picture (B, 3, H, W) in [0, 1] of the last state; ValueError before it."""
         if self._state is None:
             raise ValueError("preview: no step is done yet; iterate first")
-        return self._picture(self._state, polish=False)
+        return self._picture(self._state, polish=False).clamp(max=1)
 
     @torch.no_grad()
     def result(self) -> Result:
         """The restored picture; ValueError unless the restoration was iterated to its end."""
         if len(self._pictures) < self.samples:
             raise ValueError("result: the restoration is not finished; iterate it to the end")
-        samples = torch.stack(self._pictures)
-        pixels = samples.mean(0)
+        first, *others = self._pictures
+        samples = torch.stack(self._pictures) if others else first[None]
+        pixels = samples.mean(0) if others else first
         spread = samples.std(0).cpu() if self.samples > 1 else None
         report = self._report(pixels)
+        samples, pixels = samples.clamp(max=1), pixels.clamp(max=1)
+        if others:
+            report["uncertainty"] = uncertainty.summary(samples)
         return Result(pixels.cpu(), samples.cpu(), spread, report, self.photo)
 
     def _run(self) -> Generator[State]:
         for k in range(self.samples):
-            # one stream of numbers an image and sample; far apart, so that images do not share them
-            seeds = Seeds(*(seed + 1_000_003 * k for seed in self.seeds))
             state = None
-            solver = self.restorer.solver(self.padded, self.prior, seeds, **self.options)
-            for state in solver:
+            for state in self._sampled(k):
                 done = k * state.steps + state.step
                 yield state._replace(step=done, steps=self.samples * state.steps)
             if state is None:
                 raise ValueError("solver: it ended without a single state")
             self._pictures.append(self._picture(state, polish=self.polish))
 
+    def _sampled(self, k: int) -> Iterator[State]:
+        """The states of sample k; again from the first, in smaller windows, if memory is short."""
+        while True:
+            # one stream of numbers an image and sample; far apart, so that images do not share them
+            seeds = Seeds(*(seed + 1_000_003 * k for seed in self.seeds))
+            try:
+                yield from self.restorer.solver(self.padded, self.prior, seeds, **self.options)
+                return
+            except (MemoryError, RuntimeError) as error:
+                if not self.prior.halve(error, self.shape):
+                    raise
+
     @torch.no_grad()
     def _picture(self, state: State, *, polish: bool) -> Tensor:
         picture = self.prior.decode(state.x0)
         if self.frame:
             picture = self.frame(picture)
-        operator = self.measurement.operator
-        if polish and isinstance(operator, LinearOperator):
-            picture = operator.prox(picture, self.measurement.y, self._polish_weight())
+        seen = linearised(self.measurement, picture)
+        if polish and isinstance(seen.operator, LinearOperator):
+            picture = seen.operator.prox(picture, seen.y, _polish_weight(seen))
         if not bool(picture.isfinite().all()):
             raise Divergence(
                 f"step {state.step} of {state.steps}: its picture is NaN or infinite; {ADVICE}"
             )
-        return picture.clamp(0, 1)
+        # Lights may be brighter than white for a camera, which clips what it sees of them.
+        bright = isinstance(self.measurement.operator, Bent)
+        return picture.clamp(0, None if bright else 1)
 
-    def _polish_weight(self) -> float:
-        """The data against what the solver leaves open, taken as 0.02 of the range."""
-        return (0.02 / max(self.measurement.sigma, QUANTISATION)) ** 2
+    @torch.no_grad()
+    def _ceiling(self, pixels: Tensor) -> list[float | None]:
+        """PSNR in dB after a way through the autoencoder, per image; None where it is lossless."""
+        frame, framed = self.frame, pixels
+        if frame:
+            below = frame.image_height - frame.top - frame.height
+            right = frame.image_width - frame.left - frame.width
+            framed = pad(pixels, (frame.left, right, frame.top, below), mode="replicate")
+        again = self.prior.decode(self.prior.encode(framed))
+        kept = psnr(frame(again) if frame else again, pixels).tolist()
+        return [round(one, 2) if one < LOSSLESS else None for one in kept]
 
     def _report(self, pixels: Tensor) -> dict[str, Any]:
-        solver = self.restorer.solver
+        solver, operator = self.restorer.solver, self.measurement.operator
         defaults = {k: p.default for k, p in solvers.options(solver).items()}
         return {
             "photomend": installed_version(),
             "solver": solvers.title(solver),
             "options": {**defaults, **self.options},
-            "operator": repr(self.measurement.operator),
+            "operator": repr(operator),
             "noise": {"model": repr(self.measurement.noise), "estimated": self.estimated},
             "prior": self.restorer.prior_name,
             "seeds": list(self.seeds),
@@ -128,8 +157,16 @@ class Restoration(Iterator[State]):
             "size": [self.shape[3], self.shape[2]],
             "device": str(self.restorer.device),
             "dtype": self.restorer.dtype,
+            **self.prior.windows(self.shape),
             "evaluations": self.prior.evaluations,
             "seconds": round(self._seconds, 3),
             "peak_memory_bytes": devices.peak_memory(),
+            **(operator.told(self.measurement, pixels) if isinstance(operator, Bent) else {}),
+            "prior_ceiling_db": self._ceiling(pixels),
             "certificate": certify(self.measurement, pixels).to_dict(),
         }
+
+
+def _polish_weight(measurement: Measurement[Operator]) -> float:
+    """The data against what the solver leaves open, taken as 0.02 of the range."""
+    return (0.02 / max(measurement.sigma, QUANTISATION)) ** 2

@@ -9,9 +9,12 @@ from operators.base import Operator
 from operators.measurement import Measurement
 from operators.noise import Noise
 from priors.base import Prior, Shape
+from priors.tiled import Tiled
 from restore import device as devices
 from restore import solvers
+from restore.declared import as_bytes
 from restore.images import read
+from restore.memory import TILES, fitting_tile, room
 from restore.preparation import (
     CALL,
     OWN,
@@ -37,18 +40,21 @@ class Restorer:
     prior: "embedded", a diffusers directory, a hub id, or a `Prior`. solver: a name,
     "module:function" or a function. device: auto, cpu, cuda, cuda:N, mps. dtype of the networks:
     auto, float32, bfloat16, float16. tile: side of the windows in pixels, 0 for none, "auto" for
-    windows of 512 above a megapixel. options: of the solver, defaults of every call.
+    windows of 512 above a megapixel. max_memory: bytes, or "6GB", that this process may take, or of
+    the memory of a graphics card; by default what is free. Windows shrink to fit. options: of the
+    solver, defaults of every call.
     ValueError and TypeError name, first of all, what is unknown and what is near; PriorError.
     """
 
     def __init__(
         self,
         prior: str | Prior = "embedded",
-        solver: str | Solver = "dpir",
+        solver: str | Solver = "tradeoff",
         *,
         device: str = "auto",
         dtype: str = "auto",
         tile: int | str = "auto",
+        max_memory: int | str | None = None,
         offline: bool = False,
         **options: Any,
     ) -> None:
@@ -57,6 +63,7 @@ class Restorer:
         self.device = devices.device(device)
         self.prior_name = prior if isinstance(prior, str) else type(prior).__name__
         self.tile = checked_tile(tile)
+        self.max_memory = None if max_memory is None else as_bytes(max_memory)
         self.options = options
         precision = devices.dtype(dtype, self.device)
         self.prior = (
@@ -118,14 +125,22 @@ class Restorer:
         check_fit(measurement)
         return Restoration(self, measurement, photo, seeds, samples, polish, chosen, estimated)
 
-    def fitted_prior(self, shape: Shape) -> "CountedPrior":
-        """The prior for pictures of a shape: tiled if they are large, its evaluations counted."""
-        tile = self.tile
-        if tile is None:
-            tile = 512 if shape[2] * shape[3] > TILE_ABOVE else 0
-        if not tile:
-            return CountedPrior(self.prior)
-        from priors.tiled import Tiled
+    def fitted_prior(self, shape: Shape, samples: int = 1) -> "CountedPrior":
+        """The prior for so many pictures of a shape, its evaluations counted.
 
-        tiled = Tiled(self.prior, tile, overlap=min(64, tile // 4))
-        return CountedPrior(tiled)
+        Tiled where they are large or the memory small. NotEnoughMemory where it is too small.
+        """
+        whole = max(shape[2:])
+        within = room(self.device, self.max_memory)
+        if self.tile == 0:
+            fitting_tile(shape, samples, (whole,), within)
+            return CountedPrior(self.prior)
+        wanted = self.tile or (TILES[0] if shape[2] * shape[3] > TILE_ABOVE else whole)
+        smaller = [side for side in TILES if side < wanted]
+        tile = fitting_tile(shape, samples, (wanted, *smaller), within)
+        try:
+            return CountedPrior(Tiled(self.prior, tile))
+        except ValueError:  # its states are no grids
+            if self.tile or tile < whole:
+                raise
+            return CountedPrior(self.prior)

@@ -6,7 +6,11 @@ from typing import Any
 
 from torch import Tensor
 
+from restore import uncertainty
 from restore.images import Photo, write
+
+MEASURED = ("seconds", "peak_memory_bytes")
+"""What a report tells of the run rather than of the picture."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,16 +35,36 @@ class Result:
         """The picture as the kind that came in: tensor, array, PIL, bytes; a path gives PIL."""
         return self.pixels if self.photo is None else self.photo.with_pixels(self.pixels).native()
 
+    @property
+    def repeatable(self) -> dict[str, Any]:
+        """The report without what differs from run to run."""
+        return {name: value for name, value in self.report.items() if name not in MEASURED}
+
+    def interval(self, level: float = 0.9) -> tuple[Tensor, Tensor]:
+        """Ends (B, 3, H, W) between which the truth lies with a probability, the level.
+
+        It is one of 0.5, 0.68, 0.9 and 0.95. Calibrated for draws of pnpdm with the shipped prior:
+        `restore.uncertainty`. ValueError for another level, or fewer than two samples.
+        """
+        return uncertainty.interval(self.samples, level)
+
+    @property
+    def undetermined(self) -> Tensor:
+        """Share in [0, 1] of each pixel's detail that is the prior's and not the photo's,
+        (B, 1, H, W); ValueError for fewer than two samples."""
+        return uncertainty.undetermined(self.samples)
+
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the picture with the depth, orientation, colour profile and alpha of what came in.
 
-        The format follows the suffix and the report travels in the metadata. PhotoError when the
-        file exists already, cannot be written, or has an unknown suffix.
+        The format follows the suffix and the report travels in the metadata, but for what differs
+        from run to run: the same seed gives the same file. PhotoError when the file exists already,
+        cannot be written, or has an unknown suffix.
         """
         from restore.images import read
 
         photo = read(self.pixels) if self.photo is None else self.photo.with_pixels(self.pixels)
-        write(photo, Path(path), report=self.report, overwrite=overwrite)
+        write(photo, Path(path), report=self.repeatable, overwrite=overwrite)
         return Path(path)
 
     def window(self, top: int, left: int, height: int, width: int) -> "Result":

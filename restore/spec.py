@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
-from restore.declared import Declared, Sigma
+from restore.declared import Declared, Memory, Sigma
 
 Tile = Literal["auto"] | Annotated[int, Field(ge=0)]
 
@@ -31,7 +31,17 @@ class Options(Declared):
     prior: str = Field(
         "embedded", description='"embedded", a diffusers directory, or a hub id owner/model.'
     )
-    solver: str = Field("dpir", description="Algorithm: a name or module:function.")
+    solver: str | None = Field(
+        None,
+        description="Algorithm: a name or module:function. Default: tradeoff, and pnpdm for several "
+        "samples.",
+    )
+    fidelity: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="From 1, the safest picture, to 0, the most probable detail. Default: 0.6.",
+    )
     steps: int | None = Field(None, ge=1, description="Steps. Default: the solver's own.")
     device: str = Field(
         "auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="auto, cpu, cuda, cuda:N, mps."
@@ -41,6 +51,11 @@ class Options(Declared):
     )
     tile: Tile = Field(
         "auto", description="Side of the windows of a large picture in pixels, 0 for none."
+    )
+    max_memory: Memory | None = Field(
+        None,
+        description="Memory to stay within, as 6GB: windows shrink, what cannot fit is refused. "
+        "Default: what is free.",
     )
     offline: bool = Field(False, description="Never ask the network, not even for a hub prior.")
 
@@ -56,6 +71,11 @@ class Deblur(Options):
         "valid",
         description="The world beyond the frame: valid supposes nothing (photos from a camera); "
         "reflect, replicate, circular suit simulated blur.",
+    )
+    camera: Literal["auto", "none", "srgb"] = Field(
+        "auto",
+        description="What was blurred: auto is light, then clipped, coded and compressed as the "
+        "file says; srgb the same without JPEG; none the values as they are.",
     )
 
 
@@ -91,7 +111,7 @@ class Restore(Options):
 
 
 class Degrade(Declared):
-    """Make a test input: blur, shrink, mask, add noise, compress, in this order."""
+    """Make a test input: blur, shrink, mask, add noise, clip, compress, in this order."""
 
     kernel: str | None = Field(None, description=f"Blur: {KERNELS}, or a file.")
     boundary: Literal["reflect", "replicate", "circular", "valid"] = Field(
@@ -105,6 +125,10 @@ class Degrade(Declared):
     )
     noise: Sigma = Field(
         0.0, description="Standard deviation of white noise, in [0, 1], or as 6.4/255."
+    )
+    camera: Literal["none", "srgb"] = Field(
+        "none", description="What is blurred: srgb is light, which is then coded and clipped; "
+        "none the values as they are."
     )
     jpeg: int | None = Field(None, ge=1, le=100, description="Compress at last; the quality.")
     seed: int = Field(0, ge=0, description="Of the noise and of a random mask.")
@@ -148,6 +172,8 @@ def checked(model: type[AnyOptions], given: dict[str, Any]) -> AnyOptions:
             close = difflib.get_close_matches(name, model.model_fields, n=3)
             near = ", ".join(close or model.model_fields)
             raise ValueError(f"{name}: there is no such option; did you mean {near}?") from None
+        if first["type"] == "value_error":
+            raise ValueError(str(first["ctx"]["error"])) from None
         reason = first["msg"].replace("Input should", "it must")
         if first["type"] == "string_pattern_mismatch":
             reason = f"it must be one of {description(model, name)}"

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from restore.declared import Counts, Declared, Sigmas, Words
+from restore.declared import Counts, Declared, Sigma, Sigmas, Words
 
 
 class Bench(Declared):
@@ -83,6 +83,36 @@ class BenchBlind(Declared):
     seed: int = Field(0, ge=0, description="Of kernels and noise.")
 
 
+class BenchInterval(Declared):
+    """Measure how often the truth lies in the intervals that several draws give."""
+
+    tasks: Words | None = Field(
+        None, description="Of gaussian,motion,levin,x4,box,random. Default: all."
+    )
+    solver: str = Field("pnpdm", description="What draws: a name or module:function.")
+    samples: int = Field(8, ge=2, description="Draws a photograph and task.")
+    sigma: Sigma = Field(0.025, gt=0, description="Standard deviation of the noise, in [0, 1].")
+    fit: str = Field("imagenet10", description="The set that the factors are fitted on.")
+    limit: int | None = Field(4, ge=1, description="Photos a set.")
+    size: int = Field(128, ge=4, multiple_of=4, description="Side of the pictures.")
+    prior: str = Field("embedded", description="As of the other commands.")
+
+
+class BenchNoise(Declared):
+    """Measure how near the noise estimated from a photo is to that which was added."""
+
+    limit: int | None = Field(20, ge=1, description="Photos a set.")
+    seed: int = Field(0, ge=0, description="Of the noise.")
+
+
+class BenchLarge(Declared):
+    """Measure memory, time and seams of pictures from 16 x 16 pixels to many megapixels."""
+
+    steps: int = Field(2, ge=1, description="Of the solver.")
+    megapixels: float = Field(12.0, gt=0, description="Sizes of more are left out.")
+    prior: str = Field("embedded", description="As of the other commands.")
+
+
 class BenchPosterior(Declared):
     """Measure what the spread of a solver's draws is worth, against posteriors in closed form."""
 
@@ -91,3 +121,12 @@ class BenchPosterior(Declared):
     )
     draws: int = Field(4000, ge=100, description="Of every posterior.")
     seed: int = Field(0, ge=0, description="Of the draws.")
+
+
+class BenchServe(Declared):
+    """Put the HTTP service under load, and kill it at random: are jobs lost, doubled or late?"""
+
+    clients: int = Field(100, ge=1, description="That ask at the same time.")
+    jobs: int = Field(20, ge=1, description="Of each client.")
+    kills: int = Field(50, ge=0, description="Of the worker or the server, while clients ask.")
+    seed: int = Field(0, ge=0, description="Of what is killed, and when.")

@@ -15,7 +15,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("operators", "priors", "restore")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-HEAVY = {"cv2", "diffusers", "kornia", "lpips", "skimage", "torchvision", "transformers"}
+HEAVY = {
+    "cv2", "diffusers", "fastapi", "kornia", "lpips", "prometheus_client", "skimage", "torchvision",
+    "transformers", "uvicorn",
+}  # fmt: skip
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -46,7 +49,7 @@ def test_the_library_loads_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("words", [
     ["--help"], ["deblur", "--help"], ["deblur"], ["nonsense"], ["bench", "--help"],
-    ["train", "diffusion", "--help"],
+    ["train", "diffusion", "--help"], ["serve", "--help"],
 ])  # fmt: skip
 def test_the_command_line_answers_without_torch(words: list[str]) -> None:
     modules = loaded_by(f"from restore.cli import main\nmain({words!r})")

@@ -210,7 +210,7 @@ def choose(
     return methods
 
 
-DEFAULT_SOLVER: str = "dpir"
+DEFAULT_SOLVER: str = "tradeoff"
 IMDN_METHOD = "imdn"
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -74,8 +74,7 @@ def main(
 
 def operator_of(solver: Solver) -> type[Operator]:
     """The kind of operator that the annotation of a solver's measurement asks for."""
-    kinds = get_args(get_type_hints(solver).get("measurement"))
-    return kinds[0] if kinds else Operator
+    return known.kinds(solver)[0]
 
 
 def documented() -> dict[str, tuple[tuple[float, ...], str]]:

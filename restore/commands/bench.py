@@ -101,6 +101,48 @@ def _blind(
     raise typer.Exit(inform.bench_blind(folder, given, output, as_json))
 
 
+@app.command("interval", help=spec_bench.BenchInterval.__doc__)
+@declared(spec_bench.BenchInterval)
+def _interval(
+    folder: Folder = None,
+    *,
+    given: dict[str, Any],
+    output: Annotated[str, typer.Option("-o", "--output", help="Folder.")] = "out/bench-interval",
+    as_json: AsJson = False,
+) -> None:
+    from restore.commands import inform
+
+    raise typer.Exit(inform.bench_interval(folder, given, output, as_json))
+
+
+@app.command("large", help=spec_bench.BenchLarge.__doc__)
+@declared(spec_bench.BenchLarge)
+def _large(
+    folder: Folder = None,
+    *,
+    given: dict[str, Any],
+    output: Annotated[str, typer.Option("-o", "--output", help="Folder.")] = "out/bench-large",
+    as_json: AsJson = False,
+) -> None:
+    from restore.commands import inform
+
+    raise typer.Exit(inform.bench_large(folder, given, output, as_json))
+
+
+@app.command("noise", help=spec_bench.BenchNoise.__doc__)
+@declared(spec_bench.BenchNoise)
+def _noise(
+    folder: Folder = None,
+    *,
+    given: dict[str, Any],
+    output: Annotated[str, typer.Option("-o", "--output", help="Folder.")] = "out/bench-noise",
+    as_json: AsJson = False,
+) -> None:
+    from restore.commands import inform
+
+    raise typer.Exit(inform.bench_noise(folder, given, output, as_json))
+
+
 @app.command("peers", help=spec_bench.BenchPeers.__doc__)
 @declared(spec_bench.BenchPeers)
 def _peers(
@@ -125,3 +167,16 @@ def _posterior(
     from restore.commands import inform
 
     raise typer.Exit(inform.bench_posterior(given, output, as_json))
+
+
+@app.command("serve", help=spec_bench.BenchServe.__doc__)
+@declared(spec_bench.BenchServe)
+def _serve(
+    *,
+    given: dict[str, Any],
+    output: Annotated[str, typer.Option("-o", "--output", help="Folder.")] = "out/bench-serve",
+    as_json: AsJson = False,
+) -> None:
+    from restore.commands import inform
+
+    raise typer.Exit(inform.bench_serve(given, output, as_json))

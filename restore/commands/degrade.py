@@ -1,4 +1,7 @@
-"""degrade: make test inputs, y = A(x) + noise, and keep beside them what was done."""
+"""degrade: make test inputs, y = A(x) + noise, and keep beside them what was done.
+
+With a camera A is that of linear light, and noise comes before saturation, as it does in sensors.
+"""
 
 import shlex
 from dataclasses import dataclass, replace
@@ -76,18 +79,23 @@ def _degrade(options: spec.Degrade, job: Job, overwrite: bool) -> dict[str, Any]
 
 
 def _observed(options: spec.Degrade, pixels: "Tensor") -> _Observed:
-    from operators import Gaussian, Identity, Operator, Seeds, simulate
+    from operators import Gaussian, Identity, LinearOperator, Operator, Seeds, simulate
     from operators.blur import Blur
+    from operators.exposure import Camera, Exposure
     from operators.kernels import parse
     from operators.mask import Mask
     from operators.resize import Downsample
 
-    operator: Operator = Identity()
+    light: LinearOperator = Identity()
     kernel = parse(options.kernel) if options.kernel else None
     if kernel is not None:
-        operator = Blur(kernel, options.boundary)
+        light = Blur(kernel, options.boundary)
     if options.downsample:
-        operator = Downsample(options.downsample) @ operator
+        light = Downsample(options.downsample) @ light
+    operator: Operator = light
+    if options.camera == "srgb":
+        # The bits are those of the file, after the noise.
+        operator = Exposure(light, Camera(clip=False, bits=16))
     mask = None
     if options.mask:
         height, width = operator(pixels).shape[2:]
@@ -122,7 +130,7 @@ def _undo(options: spec.Degrade, job: Job) -> str | None:
     told = f"--noise {options.noise:g}" if options.noise else ""
     commands = {
         "kernel": f"deblur --kernel {shlex.quote(str(job.beside('.kernel.npy')))} "
-        f"--boundary {options.boundary}",
+        f"--boundary {options.boundary} --camera {options.camera}",
         "downsample": f"upscale --factor {options.downsample}",
         "mask": f"inpaint --mask {shlex.quote(str(job.beside('.mask.png')))}",
     }

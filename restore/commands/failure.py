@@ -41,6 +41,8 @@ def understood(error: Exception) -> Failure:
     kinds = {kind.__name__ for kind in type(error).__mro__}
     if "PriorError" in kinds:
         return Failure(line, NO_PRIOR, fatal=True)
+    if "NotEnoughMemory" in kinds:
+        return Failure(line, NO_MEMORY)
     if "OutOfMemoryError" in kinds or isinstance(error, MemoryError) or "allocate memory" in line:
         return Failure(CURE_MEMORY, NO_MEMORY)
     if _disk_is_full(error):

@@ -121,6 +121,38 @@ def bench_blind(folder: str | None, given: dict[str, Any], output: str, as_json:
     return _benched(main, folder, options, output, as_json)
 
 
+def bench_interval(folder: str | None, given: dict[str, Any], output: str, as_json: bool) -> int:
+    """Measure intervals; the exit code."""
+    options = dict(checked(spec_bench.BenchInterval, given))
+    from restore.bench.interval import main
+
+    return _benched(main, folder, options, output, as_json)
+
+
+def bench_large(folder: str | None, given: dict[str, Any], output: str, as_json: bool) -> int:
+    """Measure large pictures; the exit code."""
+    options = dict(checked(spec_bench.BenchLarge, given))
+    from restore.bench.large import main
+
+    return _benched(main, folder, options, output, as_json)
+
+
+def bench_serve(given: dict[str, Any], output: str, as_json: bool) -> int:
+    """Put the HTTP service under load; the exit code."""
+    options = dict(checked(spec_bench.BenchServe, given))
+    from restore.bench.serve import main
+
+    return _benched(lambda _, **named: main(**named), None, options, output, as_json)
+
+
+def bench_noise(folder: str | None, given: dict[str, Any], output: str, as_json: bool) -> int:
+    """Measure the estimation of noise; the exit code."""
+    options = dict(checked(spec_bench.BenchNoise, given))
+    from restore.bench.noise import main
+
+    return _benched(main, folder, options, output, as_json)
+
+
 PLACES = ("lpips_weights", "peers", "photos")
 """Options of benchmarks that name a file or a folder."""
 

@@ -37,7 +37,7 @@ def declared(model: type[BaseModel]) -> Callable[[Callable[..., None]], Callable
             given = {n: values.pop(n) for n in model.model_fields}
             command(**values, given={n: value for n, value in given.items() if value is not None})
 
-        parameters = [fixed[0], *drawn, *fixed[1:]]
+        parameters = [*fixed[:1], *drawn, *fixed[1:]]
         called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         called.__annotations__ = {p.name: p.annotation for p in parameters}
         called.__name__, called.__doc__ = command.__name__, command.__doc__ or model.__doc__

@@ -38,18 +38,20 @@ def run(
     """Restore every photo that the names stand for; the exit code."""
     options = checked(spec.TASKS[task], given)
     used = [str(getattr(options, name, None) or "") for name in ("mask", "kernel")]
+    used.append(manner.manifest or "")
     found = gather(names, TAGS[task], recursive=recursive, output=output)
     endings = _endings(options)
     jobs = plan(found, output, TAGS[task], endings, filter(os.path.isfile, used))
     if isinstance(options, spec.Inpaint) and not os.path.exists(options.mask):
         raise Refusal(f"--mask {options.mask}: no such file or folder", FAILED)
-    restored = _Restored(task, options, solver_options, manner.overwrite)
+    restored = Restored(task, options, solver_options, manner.overwrite)
     if manner.overwrite or any(not os.path.exists(job.target) for job in jobs):
         restored.prepare()
-    return process(jobs, endings, restored, manner)
+    named = {**options.model_dump(), **solver_options, "overwrite": manner.overwrite}
+    return process(jobs, endings, restored, manner, {"task": task, "options": named})
 
 
-class _Restored:
+class Restored:
     """Does one job after the other with the same options."""
 
     def __init__(
@@ -62,8 +64,12 @@ class _Restored:
         """Refuse wrong arguments, and load the prior, before the first photo."""
         from restore import api, solvers
 
-        solver = self.arguments["solver"] = solvers.get(self.options.solver)
-        solvers.check_options(solver, self.arguments.keys() - dict(self.options).keys())
+        solver = api.chosen_solver(self.arguments, self.options.samples)
+        self.arguments["solver"] = solver
+        given = self.arguments.keys() - dict(self.options).keys()
+        if self.options.fidelity is not None:
+            given |= {"fidelity"}
+        solvers.check_options(solver, given)
         if isinstance(self.options, spec.Deblur) and self.options.kernel is not None:
             self.arguments["kernel"] = api.as_kernel(self.options.kernel)
         if isinstance(self.options, spec.Restore):
@@ -73,6 +79,16 @@ class _Restored:
         api.made(self.arguments)
 
     def __call__(self, job: Job, progress: Progress) -> dict[str, Any]:
+        result, report = self.restored(job, progress)
+        if job.target == STREAM:
+            write_stream(result.image)
+        else:
+            save(result, report, job, _endings(self.options), self.overwrite)
+        _judge(job, report, progress)
+        return report
+
+    def restored(self, job: Job, progress: Progress) -> tuple[Any, dict[str, Any]]:
+        """The result of a job and its report; nothing is written."""
         from restore import api
 
         arguments = dict(self.arguments)
@@ -90,12 +106,7 @@ class _Restored:
             "arguments": self.options.model_dump(),
             **result.report,
         }
-        if job.target == STREAM:
-            write_stream(result.image)
-        else:
-            _save(result, report, job, _endings(self.options), self.overwrite)
-        _judge(job, report, progress)
-        return report
+        return result, report
 
 
 def _endings(options: spec.Options) -> tuple[str, ...]:
@@ -105,11 +116,12 @@ def _endings(options: spec.Options) -> tuple[str, ...]:
     if isinstance(options, spec.Deblur) and options.kernel is None:
         endings.append(".kernel.png")
     if options.samples > 1:
-        endings += [".std.png", *(f".sample{k}.png" for k in range(1, options.samples + 1))]
+        endings += [".std.png", ".undetermined.png"]
+        endings += (f".sample{k}.png" for k in range(1, options.samples + 1))
     return tuple(endings)
 
 
-def _save(
+def save(
     result: Any, report: dict[str, Any], job: Job, endings: tuple[str, ...], overwrite: bool
 ) -> None:
     """The picture comes last: where it is, the rest is."""
@@ -126,11 +138,20 @@ def _save(
             report = {**report, "std_white": WHITE}
             spread = read((result.std / WHITE).clamp(0, 1))
             write(spread, job.beside(".std.png"), overwrite=overwrite)
+            doubt = read(_overlaid(result.pixels, result.undetermined))
+            write(doubt, job.beside(".undetermined.png"), overwrite=overwrite)
             for k, pixels in enumerate(result.samples, start=1):
                 sample = replace(result, pixels=pixels)
                 sample.save(job.beside(f".sample{k}.png"), overwrite=overwrite)
         write_json(job.beside(".json"), report)
         result.save(job.target, overwrite=overwrite)
+
+
+def _overlaid(pixels: Any, share: Any) -> Any:
+    """A grey picture, orange where it is not the photo that decides."""
+    grey = pixels.mean(dim=1, keepdim=True)
+    orange = pixels.new_tensor([1.0, 0.55, 0.0]).reshape(1, 3, 1, 1)
+    return grey * (1 - share) + orange * share
 
 
 def _watched(solver: Any, samples: int, progress: Progress) -> Any:
@@ -165,9 +186,11 @@ def _judge(job: Job, report: dict[str, Any], progress: Progress) -> None:
         said = f"{blur['family']} blur {numbers}".rstrip()
         sure = "" if blur["confidence"] >= SURE else "; look at the kernel before you trust it"
         progress.say(f"{job.source}: {said}, confidence {blur['confidence']:.2f}{sure}")
+    if report.get("halved"):
+        progress.say(f"{job.source}: memory was short, the windows shrank to {report['tile']}")
     certificate = report.get("certificate", {})
-    for accepted, verdict in zip(
-        certificate.get("accepted", ()), certificate.get("verdict", ()), strict=True
+    for verdict, unexplained, accepted in zip(
+        *(certificate.get(name, ()) for name in ("verdict", "unexplained", "accepted")), strict=True
     ):
-        if not accepted:
+        if unexplained or not accepted:
             progress.say(f"{job.source}: {verdict}")

@@ -25,6 +25,7 @@ posteriors that are known exactly, with default options, and prints:
     mpgd      0.11    0.79      0.49   0.23      0.84    too narrow, but not with zeta = 1
     sdedit    0.96    2.01      7.55   0.26      0.78    nothing: hears the data only at its start
     reddiff   0.34    0.28      0.08   0.65      0.38    one picture; no spread, fits the noise
+    tradeoff  0.14    0.58      0.55   0.38      0.66    between dpir and a draw; no spread
     dpir      0.21    0.52      0.56   0.38      0.60    one picture near the mean; no spread
 
 With steps = 250, iterations = 6 mmps is all but exact on Gaussians (0.01, 0.98, 0.95). With
@@ -67,6 +68,7 @@ from restore.solvers.resample import resample
 from restore.solvers.sdedit import sdedit
 from restore.solvers.stsl import stsl
 from restore.solvers.tds import tds
+from restore.solvers.tradeoff import tradeoff
 from restore.solvers.treg import treg
 
 Solver = Callable[..., Iterator[State]]
@@ -80,6 +82,7 @@ __all__ = [
     "check_options",
     "daps",
     "ddnm",
+    "default",
     "diffpir",
     "dpir",
     "dps",
@@ -87,6 +90,7 @@ __all__ = [
     "flowchef",
     "flowdps",
     "get",
+    "kinds",
     "latino",
     "mcgdiff",
     "mmps",
@@ -102,6 +106,7 @@ __all__ = [
     "stsl",
     "tds",
     "title",
+    "tradeoff",
     "treg",
 ]
 
@@ -127,6 +132,7 @@ _SOLVERS = (
     sdedit,
     stsl,
     tds,
+    tradeoff,
     treg,
 )
 
@@ -154,6 +160,11 @@ def get(name: str) -> Solver:
     raise ValueError(f"there is no solver {name!r}{_nearest(name, names())}")
 
 
+def default(samples: int = 1, fidelity: float | None = None) -> str:
+    """The solver for one picture, or for several samples that are to differ as the truth does."""
+    return "tradeoff" if samples == 1 or fidelity is not None else "pnpdm"
+
+
 def options(solver: Solver) -> dict[str, inspect.Parameter]:
     """The keyword options of a solver with their annotations and defaults."""
     parameters = inspect.signature(solver).parameters
@@ -166,10 +177,16 @@ def check(solver: Solver, operator: Operator, given: Iterable[str]) -> None:
     TypeError where the operator is not of the kind that the solver's annotation of `measurement`
     asks for, and where an option is unknown.
     """
-    kinds = get_args(get_type_hints(solver).get("measurement"))
-    if kinds and not isinstance(operator, kinds[0]):
-        raise TypeError(f"{title(solver)} needs a {kinds[0].__name__}; {operator!r} is not one")
+    if not isinstance(operator, kinds(solver)):
+        wanted = " or ".join(kind.__name__ for kind in kinds(solver))
+        raise TypeError(f"{title(solver)} needs a {wanted}; {operator!r} is not one")
     check_options(solver, given)
+
+
+def kinds(solver: Solver) -> tuple[type[Operator], ...]:
+    """The kinds of operators that a solver's annotation of `measurement` asks for."""
+    asked = get_args(get_type_hints(solver).get("measurement")) or (Operator,)
+    return get_args(asked[0]) or asked
 
 
 def check_options(solver: Solver, given: Iterable[str], also: Iterable[str] = ()) -> None:

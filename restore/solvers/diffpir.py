@@ -25,7 +25,7 @@ from itertools import pairwise
 
 import torch
 
-from operators.base import LinearOperator
+from operators.linearised import Linearisable
 from operators.measurement import Measurement
 from operators.seeds import Seeds
 from priors.base import Prior
@@ -37,7 +37,7 @@ from restore.solvers.space import space
 
 @torch.no_grad()
 def diffpir(
-    measurement: Measurement[LinearOperator],
+    measurement: Measurement[Linearisable],
     prior: Prior,
     seeds: Seeds,
     *,
@@ -58,15 +58,18 @@ def diffpir(
     ValueError when a level or steps is not positive.
     """
     levels = falling(prior, steps, start_sigma, end_sigma)
-    x = noise_at(smooth_estimate(measurement), prior, levels[0], seeds)
     where = space(measurement, prior, prox_in)
+    seen = where.measurement
+    x = noise_at(smooth_estimate(seen), prior, levels[0], seeds)
     for step, (t, s) in enumerate(pairwise(levels), start=1):
         x0 = prior.denoise(x, t)
         if step == steps:
             yield State(step, steps, x0, x0)
             return
-        weight = min(trust(measurement, prior, t) / lambda_, max_weight)
-        x0 = where.leave(where.prox(where.enter(x0), weight))
+        weight = min(trust(seen, prior, t) / lambda_, max_weight)
+        u = where.enter(x0)
+        where = where.at(u)
+        x0 = where.leave(where.prox(u, weight))
         kept, fresh = math.sqrt(1 - zeta) * s.sigma, math.sqrt(zeta) * s.sigma
         x = move(x, x0, t, s, kept, fresh, seeds)
         yield State(step, steps, x, x0)

@@ -17,13 +17,15 @@ step of PnP-DM (Wu et al., NeurIPS 2024, arXiv:2405.18782), makes x as noisy as 
 with s = (a sigma_k / sigma)^2 / lambda at a frequency where A has gain a, its noise has variance
 sigma_k^2 (zeta^2 + s / lambda) / (1 + s)^2, which is sigma_k^2 / (1 + s) at lambda = zeta = 1.
 A smaller lambda is sharper; below 0.3 this noise exceeds 1.2 sigma_k^2 and is not removed again.
+
+Where A bends it is replaced by its linear part at x^ (`operators.linearised`) before every argmin.
 """
 
 from collections.abc import Iterator
 
 import torch
 
-from operators.base import LinearOperator
+from operators.linearised import Linearisable
 from operators.measurement import Measurement
 from operators.seeds import Seeds
 from priors.base import Prior
@@ -34,7 +36,7 @@ from restore.solvers.space import space
 
 @torch.no_grad()
 def dpir(
-    measurement: Measurement[LinearOperator],
+    measurement: Measurement[Linearisable],
     prior: Prior,
     seeds: Seeds,
     *,
@@ -54,7 +56,9 @@ def dpir(
     has little to say. max_weight bounds the trust in the data against that in the picture, which
     an ill-conditioned blur needs. ValueError when a level or steps is not positive.
     """
-    end_sigma = max(deviation(measurement), 0.005) if end_sigma is None else end_sigma
+    where = space(measurement, prior, prox_in)
+    seen = where.measurement
+    end_sigma = max(deviation(seen), 0.005) if end_sigma is None else end_sigma
     if steps < 1 or min(start_sigma, end_sigma) <= 0:
         raise ValueError(
             f"steps >= 1 and positive start_sigma and end_sigma are needed, not {steps}, "
@@ -62,12 +66,12 @@ def dpir(
         )
     start_sigma = max(start_sigma, end_sigma)
     ratio = end_sigma / start_sigma
-    where = space(measurement, prior, prox_in)
-    u = where.of(smooth_estimate(measurement))
+    u = where.of(smooth_estimate(seen))
     for step in range(1, steps + 1):
         sigma = start_sigma * ratio ** ((step - 1) / max(steps - 1, 1))
         level = prior.schedule.at_ratio(sigma / prior.unit)
-        weight = min(trust(measurement, prior, level) / lambda_, max_weight)
+        weight = min(trust(seen, prior, level) / lambda_, max_weight)
+        where = where.at(u)
         z = where.leave(where.prox(u + zeta * sigma * seeds.normal_like(u), weight))
         x0 = prior.denoise(level.alpha * z, level)
         yield State(step, steps, x0 if step == steps else z, x0)

@@ -5,6 +5,8 @@ A space has coordinates u, in units of the picture on [0, 1], and sees the measu
     pictures: u = D(z),      z = E(u),         y = A u            decoder and encoder at every step
     states:   u = unit z,    z = u / unit,     y = A P u + A b    neither; P u + b = D_lin(z)
 
+Where A bends it is linear near a picture only (`operators.linearised`), and `at` moves there.
+
 The prox in the pictures also moves what the encoder then drops. With orthonormal P the estimate
 P^T prox(P u) falls short of the data where A mixes what P keeps with what it drops, as single
 pixels of a mask do: it has (A A^T + 1 / w)^-1 where the minimum over the states has
@@ -12,13 +14,15 @@ pixels of a mask do: it has (A A^T + 1 / w)^-1 where the minimum over the states
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
 
 from operators.base import LinearOperator, Shape
+from operators.linearised import Linearisable, linearised
 from operators.measurement import Measurement
 from priors.base import Prior
 from priors.linear import Linear
@@ -27,6 +31,15 @@ from restore.solvers.base import deviation
 
 class Space(Protocol):
     """Coordinates u, float (B, ...), in which noise of sigma means sigma in the picture."""
+
+    @property
+    def measurement(self) -> Measurement[LinearOperator]:
+        """What was observed, as it looks from here."""
+        ...
+
+    def at(self, u: Tensor) -> Self:
+        """The same space, which sees the measurement from the coordinates u."""
+        ...
 
     @property
     def unit(self) -> float:
@@ -56,6 +69,11 @@ class Pictures:
 
     measurement: Measurement[LinearOperator]
     prior: Prior
+    given: Measurement[Linearisable]
+
+    def at(self, u: Tensor) -> Self:
+        """Near the picture u."""
+        return replace(self, measurement=linearised(self.given, u))
 
     @property
     def unit(self) -> float:
@@ -81,11 +99,29 @@ class Pictures:
 
 @dataclass(frozen=True, eq=False)
 class States:
-    """The states in units of the picture; y is what is left of the data without b."""
+    """The states in units of the picture."""
 
-    y: Tensor
-    operator: LinearOperator
-    prior: Prior
+    measurement: Measurement[LinearOperator]
+    prior: Linear
+    given: Measurement[Linearisable]
+
+    def at(self, u: Tensor) -> Self:
+        """Near the picture D_lin(u / unit)."""
+        if self.measurement is self.given:
+            return self
+        return replace(self, measurement=linearised(self.given, self.prior.decode(self.leave(u))))
+
+    @cached_property
+    def operator(self) -> LinearOperator:
+        """A P."""
+        return Seen(self.measurement.operator, self.prior)
+
+    @cached_property
+    def y(self) -> Tensor:
+        """What A b does not explain."""
+        shape = self.prior.state_shape(self.measurement.image_shape)
+        offset = self.prior.decode(self.measurement.y.new_zeros(shape))
+        return self.measurement.y - self.measurement.operator(offset)
 
     @property
     def unit(self) -> float:
@@ -140,26 +176,25 @@ would be fitted as if they could: scratches in an exact photo are then filled 10
 
 
 @torch.no_grad()
-def space(measurement: Measurement[LinearOperator], prior: Prior, kind: str = "states") -> Space:
+def space(given: Measurement[Linearisable], prior: Prior, kind: str = "states") -> Space:
     """The space of a kind: the states, the pictures by D_lin ("linear"), or those by D.
 
     Where the encoder is affine and keeps everything, the prox in the pictures is the same as that
     in the states, in closed form for many operators, and taken; where it is not affine, there is
-    no D_lin and D does. So it does, too, where the data are finer than `FINEST`. ValueError for
-    another kind.
+    no D_lin and D does. So it does, too, where the data are finer than `FINEST`. It sees them as
+    they look before anything is known of the picture. ValueError for another kind.
     """
+    measurement = linearised(given)
     if kind not in SPACES:
         raise ValueError(f"space: {kind!r} is unknown; one of {', '.join(SPACES)}")
     if kind == "pictures":
-        return Pictures(measurement, prior)
+        return Pictures(measurement, prior, given)
     try:
         rough = Linear(prior, measurement.y)
     except ValueError:
-        return Pictures(measurement, prior)
+        return Pictures(measurement, prior, given)
     if kind == "linear" or rough.lossless:
-        return Pictures(measurement, rough)
+        return Pictures(measurement, rough, given)
     if deviation(measurement) < FINEST:
-        return Pictures(measurement, prior)
-    operator, shape = measurement.operator, prior.state_shape(measurement.image_shape)
-    offset = operator(rough.decode(measurement.y.new_zeros(shape)))
-    return States(measurement.y - offset, Seen(operator, rough), rough)
+        return Pictures(measurement, prior, given)
+    return States(measurement, rough, given)

@@ -100,7 +100,7 @@ def test_every_configuration_is_trained_once_measured_and_compared(
             report = json.loads(
                 (out / "bench" / row["name"] / "restoration" / "report.json").read_text()
             )
-            assert figures["psnr"] == report["tasks"][name]["methods"]["dpir"]["psnr"]
+            assert figures["psnr"] == report["tasks"][name]["methods"]["tradeoff"]["psnr"]
         size = sum(p.numel() for p in prior.network.parameters())
         assert row["parameters"]["diffusion"] == size
         assert row["steps"] == {"autoencoder": 2, "diffusion": 2}

@@ -166,11 +166,11 @@ def test_noise_levels_and_numbers_of_steps_are_run_in_one(
     photos: Path, tmp_path: Path, lines: list[str]
 ) -> None:
     output = tmp_path / "out"
-    methods = ["observation", "tikhonov", "diffpir", "dpir"]
+    methods = ["observation", "tikhonov", "diffpir", "tradeoff"]
     asked: dict[str, Any] = {"methods": methods, "tasks": ["x4"], "limit": 1}
     summary = bench(photos, output, lines, sigma=(0.1, 0.025), steps=(1, 3), **asked)
     assert json.loads((output / "report.json").read_text()) == summary
-    labels = ["observation", "tikhonov", "diffpir@1", "diffpir@3", "dpir@1", "dpir@3"]
+    labels = ["observation", "tikhonov", "diffpir@1", "diffpir@3", "tradeoff@1", "tradeoff@3"]
     first, (second,) = summary["tasks"]["x4"], summary["further"]
     assert (summary["settings"]["sigma"], second["sigma"]) == (0.1, 0.025)
     for table in (first, second["tasks"]["x4"]):
@@ -180,12 +180,12 @@ def test_noise_levels_and_numbers_of_steps_are_run_in_one(
         table["methods"]["observation"]["psnr"] for table in (first, second["tasks"]["x4"])
     )
     assert noisy < clean - 2
-    # Neither is dpir's usual number: the larger is compared.
-    assert summary["settings"]["default"] == "dpir@3"
+    # Neither is tradeoff's usual number: the larger is compared.
+    assert summary["settings"]["default"] == "tradeoff@3"
     found = [
         (c["sigma"], c["solver"], [p["steps"] for p in c["points"]]) for c in summary["curves"]
     ]
-    each = [(s, n, [1, 3]) for s in (0.1, 0.025) for n in ("diffpir", "dpir")]
+    each = [(s, n, [1, 3]) for s in (0.1, 0.025) for n in ("diffpir", "tradeoff")]
     assert found == each
     assert [p["evaluations"] for p in summary["curves"][0]["points"]] == [1, 3]
     text = (output / "report.md").read_text()
@@ -194,7 +194,7 @@ def test_noise_levels_and_numbers_of_steps_are_run_in_one(
         assert f"({name})" in text
         with Image.open(output / name) as drawn:
             assert drawn.width > 300
-    assert list(summary["speed"]["solvers"]) == ["diffpir", "dpir"]
+    assert list(summary["speed"]["solvers"]) == ["diffpir", "tradeoff"]
 
 
 def test_a_run_with_more_steps_and_noise_takes_what_is_known(

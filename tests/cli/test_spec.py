@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import typer
 
-from restore import Restorer, Result, api, spec, spec_bench
+from restore import Restorer, Result, api, solvers, spec, spec_bench
 from restore.cli import app
 from restore.declared import Declared
 
@@ -26,6 +26,8 @@ MODELS: dict[str, type[Declared]] = {
     "bench peers": spec_bench.BenchPeers,
     "bench posterior": spec_bench.BenchPosterior,
     "bench latent": spec_bench.BenchLatent,
+    "bench large": spec_bench.BenchLarge,
+    "bench noise": spec_bench.BenchNoise,
     "sample": spec.Sample,
 }
 
@@ -43,8 +45,9 @@ def test_the_python_signature_is_the_declaration(task: str) -> None:
     first = next(iter(inspect.signature(FUNCTIONS[task]).parameters))
     del python[first]  # the photo, which the command line takes as files
     fields = spec.TASKS[task].model_fields
-    assert set(fields) - set(python) <= {"steps"}  # an option of every solver
-    assert set(python) - set(fields) == set()
+    assert set(fields) - set(python) <= {"steps", "fidelity"}  # options of the solvers
+    assert python.pop("solver") == solvers.default()  # where the declaration has None
+    assert set(python) - set(fields) == set() and fields["solver"].default is None
     for name, default in python.items():
         if default is inspect.Parameter.empty:
             assert fields[name].is_required(), name
@@ -63,8 +66,13 @@ def test_every_option_is_on_the_command_line(task: str) -> None:
 
 @pytest.mark.parametrize(
     ("module", "model"),
-    [("run", spec_bench.Bench), ("prior", spec_bench.BenchPrior)],
-    ids=["run", "prior"],
+    [
+        ("run", spec_bench.Bench),
+        ("prior", spec_bench.BenchPrior),
+        ("large", spec_bench.BenchLarge),
+        ("noise", spec_bench.BenchNoise),
+    ],
+    ids=["run", "prior", "large", "noise"],
 )
 def test_the_benches_are_declared_as_they_are(module: str, model: type[Declared]) -> None:
     python = defaults(importlib.import_module(f"restore.bench.{module}").main)

@@ -125,7 +125,7 @@ def test_other_arguments_are_refused() -> None:
     for quality in (0, 101):
         with pytest.raises(ValueError, match=f"quality: got {quality}"):
             Jpeg(quality)
-    with pytest.raises(ValueError, match="subsampling: got '4:2:2'"):
-        Jpeg(50, "4:2:2")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="subsampling: got '4:1:1'"):
+        Jpeg(50, "4:1:1")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="x: got shape"):
         Jpeg(50)(torch.rand(1, 1, 8, 8))

@@ -29,7 +29,10 @@ from operators import (
     random_mask,
 )
 from operators.base import ClosedFormOperator, DiagonalGramOperator, LinearOperator
+from operators.coefficients import Coefficients
 from operators.convolution import Boundary
+from operators.exposure import Camera, Exposure
+from operators.linearised import Bent, Diagonal
 from operators.tone import Pointwise
 
 BOUNDARIES: tuple[Boundary, ...] = ("circular", "reflect", "replicate", "valid")
@@ -39,6 +42,12 @@ def lopsided(height: int, width: int) -> Tensor:
     """A kernel without any symmetry, which tells convolution from correlation."""
     weights = torch.rand(height, width, generator=torch.Generator().manual_seed(height))
     return kernels.normalised(weights)
+
+
+def slopes(height: int, width: int) -> Tensor:
+    """Slopes of a curve, from 1/4 to 2, one a value."""
+    values = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(width))
+    return 0.25 + 1.75 * values
 
 
 def blurs() -> list[tuple[Operator, Shape]]:
@@ -84,17 +93,26 @@ LINEAR: list[tuple[Operator, Shape]] = [
     (Blur(lopsided(3, 3)) @ Mask(random_mask(13, 17, 0.3, seed=2)), (2, 3, 13, 17)),
     (Mask(random_mask(10, 8, 0.5, seed=3)) @ Blur(kernels.gaussian(1)), (2, 3, 10, 8)),
     (Mosaic() @ Crop(1, 1, 6, 6, 8, 9) @ Blur(lopsided(3, 3)), (2, 3, 8, 9)),
+    (Diagonal(slopes(13, 17)), (2, 3, 13, 17)),
+    (Diagonal(slopes(11, 13)) @ Blur(lopsided(3, 3), "valid"), (2, 3, 13, 15)),
+    (Coefficients(Jpeg(50), 17, 23), (2, 3, 17, 23)),
+    (Coefficients(Jpeg(75, "4:2:2", 6), 37, 18), (1, 3, 37, 18)),
+    (Coefficients(Jpeg(90, "4:4:0", 8), 24, 33), (1, 3, 24, 33)),
 ]
 NONLINEAR: list[tuple[Operator, Shape]] = [
     (Gamma(), (2, 3, 5, 7)),
     (Clip(), (2, 3, 5, 7)),
     (Gamma() @ Blur(kernels.gaussian(1)), (2, 3, 11, 13)),
 ]
+EXPOSURE = Exposure(Blur(kernels.disk(2), "valid"), Camera(jpeg=Jpeg(80)))
 ROUNDING: list[tuple[Operator, Shape]] = [
     (Quantize(3), (2, 3, 5, 7)),
     (Jpeg(30), (2, 3, 17, 23)),
     (Jpeg(80, "4:4:4"), (2, 3, 13, 19)),
     (Jpeg(60) @ Downsample(2), (2, 3, 26, 30)),
+    (Jpeg(((9,) * 64, (20,) * 64), "4:2:2", 5), (2, 3, 17, 23)),
+    (EXPOSURE, (2, 3, 17, 23)),
+    (EXPOSURE @ Crop(2, 3, 13, 15, 17, 23), (2, 3, 17, 23)),
 ]
 
 
@@ -138,7 +156,7 @@ def test_the_list_names_every_operator_of_the_package() -> None:
         children: list[type[Operator]] = kind.__subclasses__()
         return {kind}.union(*(below(child) for child in children))
 
-    abstract = {Operator, LinearOperator, ClosedFormOperator, DiagonalGramOperator, Pointwise}
+    abstract = {Operator, Bent, LinearOperator, ClosedFormOperator, DiagonalGramOperator, Pointwise}
     root: type[Operator] = Operator  # type: ignore[type-abstract]
     shipped = {kind for kind in below(root) if kind.__module__.startswith("operators.")}
     assert shipped - abstract == {type(operator) for operator, _ in LINEAR + NONLINEAR + ROUNDING}

@@ -54,9 +54,11 @@ def test_the_same_kind_comes_out(tmp_path: Path) -> None:
     path = tmp_path / "photo.png"
     path.write_bytes(png(eight()))
     deblurred = {
-        "path": restore.deblur(path, kernel="gaussian:1", **FAST).image,
-        "bytes": restore.deblur(path.read_bytes(), kernel="gaussian:1", **FAST).image,
-        "pil": restore.deblur(Image.open(path), kernel="gaussian:1", **FAST).image,
+        "path": restore.deblur(path, kernel="gaussian:1", camera="none", **FAST).image,
+        "bytes": restore.deblur(
+            path.read_bytes(), kernel="gaussian:1", camera="none", **FAST
+        ).image,
+        "pil": restore.deblur(Image.open(path), kernel="gaussian:1", camera="none", **FAST).image,
         "array": restore.deblur(eight(), kernel="gaussian:1", **FAST).image,
         "deep": restore.deblur(
             (smooth(32, 48) * 65535).astype(np.uint16), kernel="disk:1", **FAST
@@ -127,7 +129,7 @@ def test_orientation_is_applied_and_saved_upright(tmp_path: Path) -> None:
     turned[0x0112] = 6
     path = tmp_path / "turned.png"
     path.write_bytes(png(np.rot90(eight()), exif=turned.tobytes()))
-    result = restore.deblur(path, kernel="gaussian:1", **FAST)
+    result = restore.deblur(path, kernel="gaussian:1", camera="none", **FAST)
     upright = restore.deblur(eight(), kernel="gaussian:1", **FAST)
     np.testing.assert_array_equal(np.asarray(result.image), upright.image)
     saved = Image.open(result.save(tmp_path / "out.png"))
@@ -182,7 +184,7 @@ def test_samples_differ_and_their_spread_is_reported() -> None:
 def test_the_report_is_json_and_says_what_was_done() -> None:
     report = restore.deblur(eight(), kernel="gaussian:1", seed=7, **FAST).report
     again = json.loads(json.dumps(report))
-    assert again["solver"] == "dpir" and again["seeds"] == [7] and again["options"]["steps"] == 2
+    assert again["solver"] == "tradeoff" and again["seeds"] == [7] and again["options"]["steps"] == 2
     assert again["evaluations"] == 2 and again["noise"]["estimated"] is True
     assert again["size"] == [48, 32] and again["certificate"]["verdict"]
     given = restore.deblur(eight(), kernel="gaussian:1", noise=0.02, **FAST).report
@@ -211,6 +213,21 @@ def test_steps_of_all_samples_are_counted_through() -> None:
     restorer = restore.Restorer(**FAST)
     job = restorer.stream(tensor(), Blur(kernels.gaussian(1.0)), noise=0.02, samples=2)
     assert [(s.step, s.steps) for s in job] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_the_solver_follows_from_what_is_asked_for() -> None:
+    def solver(**asked: Any) -> str:
+        name: str = restore.upscale(tensor(8, 8), 2, noise=0.02, device="cpu", **asked).report[
+            "solver"
+        ]
+        return name
+
+    assert solver(steps=2) == "tradeoff"
+    assert solver(steps=2, samples=2, fidelity=0.3) == "tradeoff"
+    assert solver(steps=2, samples=2) == "pnpdm"
+    assert solver(steps=2, samples=2, solver="diffpir") == "diffpir"
+    with pytest.raises(TypeError, match="fidelity"):
+        solver(solver="diffpir", fidelity=0.3)
 
 
 def test_the_last_projection_brings_the_picture_to_the_data() -> None:

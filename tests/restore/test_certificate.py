@@ -151,7 +151,8 @@ def test_any_operator_will_do_and_the_result_is_json() -> None:
     certificate = certify(observed(Square(), Gaussian(SIGMA), x), x)
     again = json.loads(json.dumps(certificate.to_dict()))
     assert again["accepted"] == [True, True] and len(again["band"]) == 2
-    assert set(again) == {"chi_square", "band", "accepted", "verdict"}
+    names = {"chi_square", "band", "accepted", "verdict", "map", "unexplained"}
+    assert set(again) == names
 
 
 def test_a_picture_that_is_not_a_number_is_not_accepted() -> None:
@@ -163,3 +164,40 @@ def test_a_picture_that_is_not_a_number_is_not_accepted() -> None:
 def test_another_shape_is_named() -> None:
     with pytest.raises(ValueError, match=r"x: shape \(2, 3, 4, 4\); the measurement is one of"):
         certify(observed(Identity(), Gaussian(SIGMA), images()), torch.zeros(2, 3, 4, 4))
+
+
+def test_a_part_that_moved_by_itself_is_found_on_the_map() -> None:
+    x = images(1, 128)
+    measurement = observed(BLUR, Gaussian(SIGMA), x)
+    other = measurement.y.clone()
+    # an error of 1.5 sigma: chi-square 3.25 there, and 1 + 2.25 / 64 of the whole
+    generator = torch.Generator().manual_seed(8)
+    other[..., 64:80, 96:112] += 1.5 * SIGMA * torch.randn(1, 3, 16, 16, generator=generator)
+    certificate = certify(Measurement(other, BLUR, Gaussian(SIGMA)), x)
+    (parts,) = certificate.map
+    assert len(parts) == len(parts[0]) == 8
+    failed = [
+        (row, column)
+        for row, line in enumerate(parts)
+        for column, one in enumerate(line)
+        if one is not None and one > 2
+    ]
+    assert failed == [(4, 6)]
+    assert certificate.unexplained == [pytest.approx(1 / 64)]
+    assert certificate.accepted == [True] and certificate.verdict == [
+        f"{CONSISTENT}, but for 2% of it"
+    ]
+
+
+def test_parts_without_a_measurement_are_empty_and_the_whole_is_the_mean_of_the_rest() -> None:
+    x = images(1, 64)
+    unknown = torch.zeros(64, 64, dtype=torch.bool)
+    unknown[16:48, 16:48] = True
+    certificate = certify(observed(Mask(unknown), Gaussian(SIGMA), x), x)
+    (parts,) = certificate.map
+    known = [one for line in parts for one in line if one is not None]
+    assert len(known) == 12 and all(
+        parts[row][column] is None for row in (1, 2) for column in (1, 2)
+    )
+    assert sum(known) / 12 == pytest.approx(certificate.chi_square[0], abs=1e-3)
+    assert certificate.unexplained == [0.0]

@@ -11,11 +11,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from operators import Blur, Downsample, Seeds, kernels
+from operators import Blur, Downsample, Gaussian, PoissonGaussian, Seeds, kernels
 from restore.images import read
-from restore.noise_level import estimate_sigma
-
-ROUNDING = 1 / 255 / math.sqrt(12)
+from restore.noise_level import ROUNDING, estimate_noise, estimate_sigma
 
 
 def smooth(channels: int = 3, side: int = 128, batch: int = 1) -> Tensor:
@@ -94,6 +92,28 @@ def test_a_picture_alone_is_the_picture_in_a_batch_and_the_answer_repeats() -> N
 def test_large_pictures_are_sampled() -> None:
     y = noisy(smooth(side=1100), 0.02)
     assert float(estimate_sigma(y)) == pytest.approx(0.02, rel=0.02)
+
+
+@pytest.mark.parametrize(("gain", "level"), [(0.002, 1), (0.005, 2), (0.02, 2)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_shot_noise_is_told_from_white_noise(gain: float, level: int, channels: int) -> None:
+    x, sigma = smooth(channels, side=256), level / 255
+    shot = estimate_noise(rounded(PoissonGaussian(gain, sigma).sample(x, Seeds(2))))
+    assert isinstance(shot, PoissonGaussian)
+    assert shot.gain == pytest.approx(gain, rel=0.15)
+    # what the read noise adds is small beside the shot noise of a mean of one half
+    total = math.sqrt(float(shot.variance(torch.tensor(0.5))))
+    assert total == pytest.approx(math.sqrt(gain / 2 + sigma**2 + ROUNDING**2), rel=0.05)
+    white = estimate_noise(rounded(noisy(x, math.sqrt(gain / 2))))
+    assert isinstance(white, Gaussian)
+    assert white.sigma == pytest.approx(math.hypot(math.sqrt(gain / 2), ROUNDING), rel=0.05)
+
+
+def test_the_noise_of_a_flat_picture_has_no_gain() -> None:
+    assert isinstance(estimate_noise(noisy(torch.full((1, 3, 64, 64), 0.5), 0.02)), Gaussian)
+    assert isinstance(estimate_noise(torch.full((1, 1, 16, 16), 0.5)), Gaussian)
+    with pytest.raises(ValueError, match="pass one"):
+        estimate_noise(torch.zeros(2, 3, 32, 32))
 
 
 def test_too_small_a_picture_is_named() -> None:

@@ -49,6 +49,7 @@ OPTIONS: dict[str, Options] = {
     "sdedit": {"steps": 4, "start_sigma": 0.1},
     "stsl": {"steps": 4},
     "tds": {"steps": 20, "particles": 6},
+    "tradeoff": {"steps": 5, "inner": 2},
     "treg": {"steps": 4},
 }
 EVALUATIONS: dict[str, Callable[[Options], int]] = {
@@ -59,6 +60,7 @@ EVALUATIONS: dict[str, Callable[[Options], int]] = {
     "latino": lambda options: options["steps"] * options["inner"],
     "pnpdm": lambda options: options["steps"] * options["inner"],
     "stsl": lambda options: 2 * options["steps"],
+    "tradeoff": lambda options: options["steps"] // 5 * (4 + options["inner"]),
 }
 BY_GRADIENT = {"daps", "dps", "flowchef", "flowdps", "mmps", "mpgd", "pigdm", "pnpdm"}
 BY_GRADIENT |= {"reddiff", "resample", "stsl", "tds"}
@@ -212,7 +214,7 @@ def test_check_reads_the_annotation_of_the_solver(name: str) -> None:
     if name in BY_GRADIENT:
         solvers.check(solver, Curve(), {})
     else:
-        kind = "Mask" if name in MASKS else "LinearOperator"
+        kind = "Mask" if name in MASKS else "LinearOperator( or Bent)?"
         with pytest.raises(TypeError, match=rf"{name} needs a {kind}; Curve\(\) is not"):
             solvers.check(solver, Curve(), {})
 

@@ -334,7 +334,7 @@ def test_decoupled_annealing_is_nearly_exact_where_its_gaussian_is() -> None:
     assert_exact(errors(prior, measurement, sample("daps", prior, measurement, 4000, **options)))
 
 
-PERTURBING = {"blended", "daps", "mcgdiff", "pnpdm"}
+PERTURBING = {"blended", "daps", "mcgdiff", "pnpdm", "tradeoff"}
 """These draw the measurement again because their method says so."""
 
 

@@ -1,0 +1,176 @@
+"""What a camera makes of light: blur happens to linear light, and then to a file of a few bits.
+
+    y = Jpeg(Quantize(Gamma(Clip(A(Gamma^-1(x))))) + noise         x and y coded as sRGB on [0, 1]
+
+Near a picture x it is a linear measurement: J = Gamma'(A(l)) A Gamma^-1'(x), l = Gamma^-1(x), and
+
+  saturation  is censoring, as in Whyte, Sivic, Zisserman and Ponce ("Deblurring shaken and
+              partially saturated images", IJCV 2014): of a value that is white only that it is no
+              less is known; where x predicts more, it weighs nothing. x may be brighter than white;
+  JPEG        is rounding in the file's coefficients: an error of variance Q^2 / 12, besides that
+              of the noise, in each coefficient of step Q. There the residual is weighed.
+"""
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any, overload
+
+import torch
+from torch import Tensor
+
+from operators.base import Identity, LinearOperator, Operator, Shape
+from operators.coefficients import Coefficients
+from operators.jpeg import Jpeg
+from operators.linearised import Bent, Diagonal, Seen, tangent
+from operators.measurement import Measurement
+from operators.noise import Gaussian
+from operators.tone import Clip, Gamma, Quantize
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """What happens to blurred light: the sRGB curve, saturation at 1, so many bits, JPEG.
+
+    curve False: the blur is taken to have happened to the coded values; clip False: white is a
+    value like others; bits from 1 to 16; jpeg None: it was not compressed.
+    """
+
+    curve: bool = True
+    clip: bool = True
+    bits: int = 8
+    jpeg: Jpeg | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Exposure(Bent):
+    """A photo by `camera` of the light that the linear operator `light` (a blur) makes of a scene.
+
+    scene: what is done to the picture before, such as a crop.
+    """
+
+    light: LinearOperator
+    camera: Camera = field(default_factory=Camera)
+    scene: LinearOperator = field(default_factory=Identity)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Take the photo of pictures (B, 3, H, W), coded as sRGB, which may exceed 1."""
+        y = self._coded(self.light(self._linear(self.scene(x))))
+        y = Quantize(self.camera.bits)(Clip()(y) if self.camera.clip else y)
+        return y if self.camera.jpeg is None else self.camera.jpeg(y)
+
+    def image_shape(self, y_shape: Shape) -> Shape:
+        """Walk back through the blur."""
+        return self.scene.image_shape(self.light.image_shape(y_shape))
+
+    @overload
+    def __matmul__(self, inner: LinearOperator) -> "Exposure": ...
+    @overload
+    def __matmul__(self, inner: Operator) -> Operator: ...
+    def __matmul__(self, inner: Operator) -> Operator:
+        if isinstance(inner, LinearOperator):
+            return replace(self, scene=self.scene @ inner)
+        return super().__matmul__(inner)
+
+    def linearised(self, measurement: Measurement[Any], x: Tensor | None) -> Seen:
+        """Give the measurement near x; its noise is that of values that are neither white nor
+        compressed, in the mean of their precisions where they are.
+        """
+        y, sigma = measurement.y, self._sigma(measurement)
+        x = self._first(y) if x is None else x
+        linear, before = tangent(self._linear, self.scene(x))
+        light = self.light(linear)
+        jpeg, weights, noise = self.camera.jpeg, y.new_ones(()), sigma
+        if jpeg is not None:
+            file = Coefficients(jpeg, *y.shape[-2:])
+            weights, noise = _weights(file, sigma, y)
+        coded, after = tangent(lambda v: self._unsaturated(v, y, noise), light)
+        operator: LinearOperator = Diagonal(after) @ (self.light @ Diagonal(before))
+        residual = y - coded
+        if jpeg is not None:
+            operator = Diagonal(weights) @ (file @ operator)
+            residual = weights * (file.read(y) - file(coded))
+        operator = operator @ self.scene
+        return Measurement(residual + operator(x), operator, Gaussian(noise))
+
+    def chance(self, measurement: Measurement[Any], x: Tensor) -> Tensor:
+        """Give the mean square of rounding at the true x in units of its variance.
+
+        A coefficient that is all but surely rounded to 0 has none. Derived from the error's mean
+        square over the bins that the noise may reach, three on either side.
+        """
+        jpeg = self.camera.jpeg
+        if jpeg is None:
+            return x.new_ones(())
+        y, sigma = measurement.y, self._sigma(measurement)
+        file = Coefficients(jpeg, *y.shape[-2:])
+        light = self.light(self._linear(self.scene(x)))
+        c = file(self._unsaturated(light, y, _weights(file, sigma, y)[1]))
+        steps, spread = file.steps(y), file.deviations(sigma, y)
+        error, q = torch.zeros_like(c), steps.clamp(min=1e-12)
+        nearest = (c / q).round()
+        for k in range(-3, 4):
+            level = (nearest + k) * q
+            share = _normal((level + q / 2 - c) / spread) - _normal((level - q / 2 - c) / spread)
+            error += share * (level - c).square()
+        variance = spread.square() + steps.square() / 12
+        return torch.where(spread < q, error / variance, 1.0) * (steps > 0)
+
+    def told(self, measurement: Measurement[Any], x: Tensor) -> dict[str, Any]:
+        """Give the camera, and per image the share of coefficients that fall into the file's bins.
+
+        Bins are taken one level of 255 wider, as writers round before they transform.
+        """
+        jpeg, y = self.camera.jpeg, measurement.y
+        told: dict[str, Any] = {**vars(self.camera), "jpeg": None}
+        if jpeg is not None:
+            light = self.light(self._linear(self.scene(x)))
+            noise = _weights(Coefficients(jpeg, *y.shape[-2:]), self._sigma(measurement), y)[1]
+            found = jpeg.coefficients(self._unsaturated(light, y, noise))
+            bins = zip(found, *jpeg.interval(y), strict=True)
+            inside = [((c > low - 1) & (c < high + 1)).flatten(1) for c, low, high in bins]
+            share = torch.cat(inside, 1).double().mean(1).tolist()
+            told["jpeg"] = {**vars(jpeg), "inside_bins": share}
+        return {"camera": told}
+
+    def _linear(self, x: Tensor) -> Tensor:
+        return Gamma().inverse(x) if self.camera.curve else x
+
+    def _coded(self, light: Tensor) -> Tensor:
+        return Gamma()(light) if self.camera.curve else light
+
+    def _unsaturated(self, light: Tensor, y: Tensor, sigma: float) -> Tensor:
+        """Code light, clipped where y is: elsewhere what is too bright must still come down."""
+        coded = self._coded(light)
+        if not self.camera.clip:
+            return coded
+        white, black = y >= 1 - 1 / 255 - 2 * sigma, y <= 0
+        coded = torch.where(white, coded.clamp(max=1), coded)
+        return torch.where(black, coded.clamp(min=0), coded)
+
+    def _sigma(self, measurement: Measurement[Any]) -> float:
+        """The noise, no less than that of the bits."""
+        levels = (1 << self.camera.bits) - 1
+        return max(measurement.sigma, 1 / (levels * math.sqrt(12)))
+
+    def _first(self, y: Tensor) -> Tensor:
+        """The picture whose every value is the mean of those that it contributed to."""
+        seen = self.light @ self.scene
+        share = seen.adjoint(torch.ones_like(y))
+        return torch.where(
+            share > 1e-3 * share.max(), seen.adjoint(y) / share, y.mean((1, 2, 3), keepdim=True)
+        )
+
+
+def _weights(file: Coefficients, sigma: float, y: Tensor) -> tuple[Tensor, float]:
+    """What makes the errors of all coefficients as large as one noise of pixels, and that noise."""
+    unit, spread = file.deviations(1.0, y), file.deviations(sigma, y)
+    steps = file.steps(y)
+    variance = (spread.square() + steps.square() / 12) / unit[:, :1].square()
+    known = steps > 0
+    noise = float((known / variance).sum() / known.sum()) ** -0.5
+    return noise / variance.sqrt() / unit[:, :1] * known, noise
+
+
+def _normal(x: Tensor) -> Tensor:
+    share: Tensor = torch.special.ndtr(x)
+    return share

@@ -1,0 +1,89 @@
+"""Operators that bend, as linear ones near a picture x: A(z) ~ A(x) + J (z - x)."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, overload
+
+import torch
+from torch import Tensor
+
+from operators.base import DiagonalGramOperator, LinearOperator, Operator, Shape
+from operators.measurement import Measurement
+
+
+@dataclass(frozen=True, eq=False)
+class Bent(Operator):
+    """An operator that is not linear and knows how to look like one near a picture."""
+
+    @abstractmethod
+    def linearised(self, measurement: Measurement[Any], x: Tensor | None) -> "Seen":
+        """Give the measurement as J z + noise near the picture x (B, C, H, W).
+
+        J x + y' = y - A(x): what is left to be explained. Values may be weighed, so that the noise
+        is white, and weigh 0 where x explains all that they say. x None: nothing is known yet.
+        """
+
+    def told(self, measurement: Measurement[Any], x: Tensor) -> dict[str, Any]:
+        """Give what is worth telling of the picture x besides the residual, JSON-able."""
+        return {}
+
+    def chance(self, measurement: Measurement[Any], x: Tensor) -> Tensor:
+        """Give the mean square that the residual of `linearised` has at the true x, in units of
+        its variance; to broadcast against it: 1 where its noise is not bounded.
+        """
+        return x.new_ones(())
+
+
+Seen = Measurement[LinearOperator]
+Linearisable = LinearOperator | Bent
+
+
+@dataclass(frozen=True, eq=False)
+class Diagonal(DiagonalGramOperator):
+    """Multiply every value by one of its own: values (B or 1, C or 1, H or 1, W or 1)."""
+
+    values: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Multiply."""
+        return self.values.to(x) * x
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Multiply."""
+        return self.values.to(y) * y
+
+    def image_shape(self, y_shape: Shape) -> Shape:
+        """Give y_shape."""
+        return y_shape
+
+    def gram(self, y: Tensor) -> Tensor:
+        """Give the squares."""
+        return self.values.to(y).square()
+
+
+@overload
+def linearised(measurement: Measurement[Linearisable], x: Tensor | None = None) -> Seen: ...
+@overload
+def linearised(
+    measurement: Measurement[Operator], x: Tensor | None = None
+) -> Measurement[Operator]: ...
+def linearised(measurement: Measurement[Any], x: Tensor | None = None) -> Measurement[Any]:
+    """Give the measurement near the picture x; itself where its operator is not Bent."""
+    operator = measurement.operator
+    return operator.linearised(measurement, x) if isinstance(operator, Bent) else measurement
+
+
+def expected(measurement: Measurement[Any], x: Tensor) -> Tensor | float:
+    """Give the mean square of the residual of `linearised` at the true x over its variance."""
+    operator = measurement.operator
+    return operator.chance(measurement, x) if isinstance(operator, Bent) else 1.0
+
+
+def tangent(f: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
+    """Give f(x) and its slope where f acts on every value by itself."""
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        value = f(x)
+        (slope,) = torch.autograd.grad(value.sum(), x)
+    return value.detach(), slope

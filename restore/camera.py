@@ -1,0 +1,80 @@
+"""The camera that took a photo, as far as its file tells."""
+
+from typing import cast, get_args
+
+import torch
+from torch import Tensor
+
+from operators.exposure import Camera
+from operators.jpeg import Jpeg, Subsampling, ycc
+from operators.linearised import Bent
+from restore import solvers
+from restore.images import Photo
+from restore.solvers import Solver
+
+CAMERAS = ("auto", "none", "srgb")
+LEAST_BLOCKS = 64
+"""As many have to be flat for the noise of a JPEG to be told from them."""
+LOW = (1, 8, 9)
+"""The coefficients that tell whether a block is flat."""
+
+
+def camera_of(photo: Photo, given: str | Camera, solver: Solver) -> Camera | None:
+    """The camera of a photo; None for none: blur is then taken to happen to the coded values.
+
+    given: "auto", the whole camera with the tables of a JPEG for a file, its bytes or a Pillow
+    image, where the solver takes one, and none for arrays and tensors; "none"; "srgb", without
+    JPEG; or a Camera. ValueError for another word.
+    """
+    if isinstance(given, Camera):
+        return given
+    if given not in CAMERAS:
+        raise ValueError(f"camera: got {given!r}; use one of {', '.join(CAMERAS)}, or a Camera")
+    taken = photo.kind in ("path", "bytes", "pil") and Bent in solvers.kinds(solver)
+    if given == "none" or (given == "auto" and not taken):
+        return None
+    bits = min(photo.depth, 16)
+    return Camera(bits=bits, jpeg=jpeg_of(photo) if given == "auto" else None)
+
+
+def jpeg_of(photo: Photo) -> Jpeg | None:
+    """The compression of a JPEG file; None for other files and for unusual ones."""
+    if photo.format != "JPEG" or not photo.tables or len(photo.tables) > 3:
+        return None
+    if photo.subsampling not in get_args(Subsampling):
+        return None
+    return Jpeg(photo.tables, cast(Subsampling, photo.subsampling), photo.orientation)
+
+
+def file_sigma(pixels: Tensor, camera: Camera | None) -> float | None:
+    """The noise that a JPEG had before it was compressed, on [0, 1]; pixels (B, 3, H, W).
+
+    None where there is no JPEG, or too little of it. Of the coefficients of Y but the lowest, over
+    the flattest quarter of the blocks: each has had the spread that, rounded to its step, has the
+    mean square that is seen; the least of them is the noise, as detail only adds. Where all were
+    rounded to 0 it is the largest spread for which that could be.
+    """
+    if camera is None or camera.jpeg is None:
+        return None
+    energy = camera.jpeg.read(pixels)[0].flatten(4).flatten(0, 3).square()
+    count = len(energy) // 4
+    if count < LEAST_BLOCKS:
+        return None
+    flattest = energy[energy[:, LOW].sum(1).argsort()[:count]].mean(0)
+    steps = camera.jpeg.tables(pixels)[0].flatten()
+    # One block in all of the first level could be chance: less than that cannot be told from 0.
+    spread = _unrounded(torch.maximum(flattest, steps.square() / count), steps)
+    high = [k for k in range(64) if k not in (0, *LOW)]
+    return float(spread[high].min() / (255 * ycc(pixels)[0].norm()))
+
+
+def _unrounded(square: Tensor, steps: Tensor) -> Tensor:
+    """The spreads of normal values that have mean squares when rounded to multiples of steps."""
+    spreads = torch.logspace(-2, 2, 400).to(square)[:, None]
+    half = torch.arange(0.5, 40).to(square)[:, None, None] * steps / spreads
+    # The mean square is a sum over levels k of (2 k - 1) times the share beyond k - 1/2.
+    odd = torch.arange(1, 80, 2).to(square)[:, None, None]
+    rounded = (2 * odd * torch.special.ndtr(-half)).sum(0) * steps.square()
+    rounded = torch.where(spreads < 6 * steps, rounded, spreads.square() + steps.square() / 12)
+    index = torch.searchsorted(rounded.T.contiguous(), square[:, None])
+    return spreads[index[:, 0].clamp(max=len(spreads) - 1), 0]

@@ -1,0 +1,44 @@
+"""The solvers that clients may name, with their options, as JSON."""
+
+import inspect
+import typing
+from typing import Any
+
+from restore import solvers, spec
+
+KINDS: dict[Any, str] = {int: "integer", float: "number", bool: "boolean"}
+BOUNDS: dict[Any, dict[str, int]] = {
+    int: {"minimum": 1, "maximum": 1000},
+    float: {"minimum": 0, "maximum": 10_000},
+    bool: {},
+}
+"""No option of a solver has to be larger; counts of particles or iterations would fill memory."""
+
+
+def catalogue() -> dict[str, Any]:
+    """Of every solver its first line of help, and the JSON Schema of each of its own options.
+
+    Those of every task (steps) are left out, and those that are neither numbers nor switches.
+    """
+    return {name: _described(name) for name in solvers.names()}
+
+
+def _described(name: str) -> dict[str, Any]:
+    solver = solvers.get(name)
+    hints = typing.get_type_hints(solver)
+    module = inspect.getmodule(solver)
+    told = inspect.getdoc(module) or ""
+    options = {
+        option: _schema(hints[option], parameter.default)
+        for option, parameter in solvers.options(solver).items()
+        if option not in spec.Options.model_fields
+    }
+    shown = {option: schema for option, schema in options.items() if schema is not None}
+    return {"description": told.splitlines()[0] if told else name, "options": shown}
+
+
+def _schema(kind: Any, default: Any) -> dict[str, Any] | None:
+    plain = next((each for each in typing.get_args(kind) if each in KINDS), kind)
+    if plain not in KINDS:
+        return None
+    return {"type": KINDS[plain], "default": default, **BOUNDS[plain]}

@@ -1,0 +1,146 @@
+"""One job, done as the command line does it: watched, previewed, and left when it is not wanted."""
+
+import base64
+import io
+import json
+import time
+from collections.abc import Callable, Iterator
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from operators.base import Operator
+from operators.measurement import Measurement
+from priors.base import Prior
+from restore import spec
+from restore.commands.failure import FAILED, NO_MEMORY, USAGE, understood
+from restore.commands.files import Job as Paths
+from restore.commands.progress import Progress
+from restore.commands.tasks import Restored, save
+from restore.images import read
+from restore.server.leases import Leases
+from restore.server.pictures import keep
+from restore.server.record import Job
+from restore.solvers import State
+
+TELL, SHOW = 0.1, 0.5
+"""Seconds between two events of progress, and between two previews."""
+PREVIEW = 256
+"""Longest side of a preview in pixels."""
+
+
+class Stopped(Exception):
+    """The worker stops; the job goes back into the queue."""
+
+
+class TooLong(Exception):
+    """The job took more time than the server allows."""
+
+
+class Watch(Progress):
+    """Tells a job's progress; raises between two steps: Lost, Stopped or TooLong."""
+
+    def __init__(
+        self, leases: Leases, job: Job, limit: float, stopping: Callable[[], bool],
+        notify: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        super().__init__(1, quiet=True)
+        self.leases, self.job, self.stopping, self.notify = leases, job, stopping, notify
+        now = time.monotonic()
+        self.over, self.shown, self.told = now + limit, now, 0.0
+        self.preview: Callable[[], str] | None = None
+
+    def step(self, done: int, total: int) -> None:
+        """A step is done; the next begins only if it is wanted."""
+        now = time.monotonic()
+        if self.stopping():
+            raise Stopped
+        if now > self.over:
+            raise TooLong
+        if now - self.told < TELL and done < total:
+            self.leases.check(self.job)
+            return
+        self.told = now
+        image = None
+        if self.preview is not None and now - self.shown >= SHOW:
+            self.shown, image = now, self.preview()
+        self.leases.progress(self.job, min(done, total), total, image)
+        self.notify(self.job["id"])
+
+
+def do(
+    job: Job, options: spec.Options, solver_options: dict[str, Any], prior: Any,
+    paths: Paths, watch: Watch,
+) -> dict[str, Any]:  # fmt: skip
+    """Restore and write the picture with everything beside it; the report.
+
+    prior: the name, or the prior itself. Errors are those of the library.
+    """
+    restored = Restored(job["task"], options, solver_options, overwrite=False)
+    restored.arguments["prior"] = prior
+    restored.prepare()
+    restored.arguments["solver"] = _shown(restored.arguments["solver"], watch)
+    result, report = restored.restored(paths, watch)
+    place = Path(paths.target).parent
+    told = {**report, "input": "image", "output": Path(paths.target).name}
+    told["arguments"] = _without_paths(report["arguments"], Path(paths.source).parent)
+    save(result, told, paths, (), overwrite=False)
+    photo = read(result.pixels) if result.photo is None else result.photo
+    keep(photo.with_pixels(result.pixels), result.repeatable, place)
+    return told
+
+
+def failed(error: Exception, place: Path) -> dict[str, Any]:
+    """An error as problem details; no path of this machine is told."""
+    if isinstance(error, TooLong):
+        return {
+            "title": "Took too long",
+            "status": 504,
+            "detail": "the job took more time than this server allows; fewer steps or samples, or "
+            "a smaller picture, take less",
+        }
+    failure = understood(error)
+    detail = failure.message.replace(f"{place}/", "")
+    if failure.code == NO_MEMORY:
+        return {"title": "Out of memory", "status": 507, "detail": detail}
+    if failure.code == USAGE or (failure.code == FAILED and isinstance(error, ValueError)):
+        return {"title": "Cannot be restored", "status": 422, "detail": detail}
+    return {"title": "Failed", "status": 500, "detail": detail}
+
+
+def _shown(solver: Any, watch: Watch) -> Any:
+    """The solver, leaving with the watch how each of its states is drawn."""
+
+    @wraps(solver)
+    def shown(
+        measurement: Measurement[Operator], prior: Prior, *rest: Any, **options: Any
+    ) -> Iterator[State]:
+        for state in solver(measurement, prior, *rest, **options):
+            watch.preview = lambda state=state: preview(prior.decode(state.x0))
+            yield state
+
+    return shown
+
+
+@torch.no_grad()
+def preview(pixels: Tensor) -> str:
+    """The first picture of (B, 3, H, W), small, as the address of a JPEG in base64."""
+    from PIL import Image
+
+    height, width = pixels.shape[2:]
+    shrink = max(1.0, max(height, width) / PREVIEW)
+    small = torch.nn.functional.interpolate(
+        pixels[:1].float(), (max(1, int(height / shrink)), max(1, int(width / shrink))), mode="area"
+    )
+    samples = (small[0].clamp(0, 1).nan_to_num() * 255).round().byte().permute(1, 2, 0).cpu()
+    stream = io.BytesIO()
+    Image.fromarray(samples.numpy()).save(stream, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
+
+
+def _without_paths(arguments: dict[str, Any], place: Path) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(json.dumps(arguments).replace(f"{place}/", ""))
+    return told

@@ -1,0 +1,97 @@
+"""The OpenAPI document: FastAPI's, with the form of a job, and without what is not so."""
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from restore.server.problems import ProblemDetails
+from restore.server.schemas import UPLOADS
+from restore.server.service import Service
+
+FILE = {"type": "string", "format": "binary"}
+_TOLD = {
+    "image": "The photo: PNG, JPEG, TIFF, WebP or BMP.",
+    "mask": "Picture of the photo's size; white is filled.",
+    "kernel": "The blur: a PNG or .npy, instead of params.kernel.",
+}
+
+
+def document(app: FastAPI, service: Service, keys: bool) -> dict[str, Any]:
+    """The document of this server; Problem 503 while it starts."""
+    if app.openapi_schema is None:
+        schemas = service.tasks.models
+        told = FastAPI.openapi(app)
+        parts = told["components"]["schemas"]
+        parts.pop("HTTPValidationError", None)
+        parts.pop("ValidationError", None)
+        errors = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+        parts |= errors.pop("$defs")
+        parts["ProblemDetails"] = errors
+        told["paths"]["/v1/jobs"]["post"]["requestBody"] = _form(service)
+        _without_nulls(told)
+        for task, model in schemas.items():
+            parts[f"{task.capitalize()}Params"] = model.model_json_schema()
+        _secure(told, keys)
+    found: dict[str, Any] = app.openapi_schema or {}
+    return found
+
+
+def _form(service: Service) -> dict[str, Any]:
+    """The parts of a job: all of them, then what each task makes of them."""
+    forms = []
+    for task in service.tasks.models:
+        params = {"$ref": f"#/components/schemas/{task.capitalize()}Params"}
+        others = {name: False for name in _TOLD if name not in ("image", *UPLOADS[task])}
+        required = ["mask"] if task == "inpaint" else ["params"] if task == "restore" else []
+        forms.append(
+            {
+                "title": task.capitalize(),
+                "properties": {"task": {"const": task}, "params": params, **others},
+                "required": required,
+            }
+        )
+    schema = {
+        "type": "object",
+        "properties": {
+            "task": {"enum": list(service.tasks.models)},
+            "params": {"type": "object"},
+            **{name: {**FILE, "description": told} for name, told in _TOLD.items()},
+        },
+        "required": ["task", "image"],
+        "additionalProperties": False,
+        "anyOf": forms,
+    }
+    encoding = {"params": {"contentType": "application/json"}}
+    return {
+        "required": True,
+        "content": {"multipart/form-data": {"schema": schema, "encoding": encoding}},
+    }
+
+
+def _without_nulls(told: dict[str, Any]) -> None:
+    """A parameter in a header or an address is there or not; it is never null."""
+    for operations in told["paths"].values():
+        for operation in operations.values():
+            for parameter in operation.get("parameters", ()):
+                schema = parameter["schema"]
+                kinds = [kind for kind in schema.pop("anyOf", ()) if kind != {"type": "null"}]
+                for kind in kinds:
+                    schema |= kind
+
+
+def _secure(told: dict[str, Any], keys: bool) -> None:
+    """Say which operations need a key, and that they answer 401 without."""
+    if not keys:
+        return
+    told["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    denied = {
+        "description": "Unauthorized",
+        "content": {
+            "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}
+        },
+    }
+    for path, operations in told["paths"].items():
+        if path.startswith(("/v1/", "/metrics")):
+            for operation in operations.values():
+                operation["security"] = [{"key": []}]
+                operation["responses"]["401"] = denied

@@ -1,0 +1,109 @@
+"""The result of a job, in the format that the client would rather have."""
+
+import json
+import re
+from pathlib import Path as File
+from typing import Annotated, Any
+
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import FileResponse, JSONResponse, Response
+
+from restore.decode import PhotoError
+from restore.server.jobs import Id
+from restore.server.negotiate import chosen
+from restore.server.pictures import MEDIA, SUFFIX, picture
+from restore.server.problems import Problem, responses
+from restore.server.record import Job
+from restore.server.service import Service
+
+JSON = "application/json"
+BESIDE = r"^(?:kernel|std|undetermined|sample(?:[1-9]|1[0-6]))\.png$"
+_FORMATS = {media: format for format, media in MEDIA.items()}
+_BY_SUFFIX = {suffix: format for format, suffix in SUFFIX.items()}
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+
+
+PICTURE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The picture, byte for byte that of the command line; as JSON, its report.",
+        "content": {**dict.fromkeys(_FORMATS, BINARY), JSON: {"schema": {"type": "object"}}},
+    },
+    **responses(404, 406, 409, 410, 422),
+}
+FILE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "A PNG.", "content": {"image/png": BINARY}},
+    **responses(404, 409, 410, 422),
+}
+Name = Annotated[
+    str,
+    Path(
+        description="kernel.png, std.png, sample1.png ...: as the report's files say.",
+        json_schema_extra={"pattern": BESIDE},
+    ),
+]
+
+
+def router(service: Service) -> APIRouter:
+    """The routes of results below /v1/jobs."""
+    routes = APIRouter(prefix="/v1/jobs", tags=["results"])
+    encoding = CapacityLimiter(1)  # a large picture takes seconds and memory
+    plain: dict[str, Any] = {"response_class": Response}
+
+    @routes.get("/{id}/result", operation_id="result", responses=PICTURE, **plain)
+    async def result(request: Request, id: Id) -> Response:
+        """The restored picture in the photo's format, or in the one that Accept chooses."""
+        job = await service.find(id, request)
+        place, own = _place(service, job)
+        offers = [MEDIA[own], *(media for media in _FORMATS if media != MEDIA[own]), JSON]
+        media = chosen(request.headers.get("accept"), offers)
+        if media is None:
+            raise Problem(406, f"there is {', '.join(offers)}", field="Accept")
+        if media == JSON:
+            return JSONResponse(_report(job, place), headers={"Vary": "Accept"})
+        try:
+            path = await run_sync(picture, place, _FORMATS[media], limiter=encoding)
+        except PhotoError as error:
+            raise Problem(406, str(error), field="Accept") from error
+        return _file(path, f"{job['task']}{path.suffix}", media)
+
+    @routes.get("/{id}/files/{name}", operation_id="file", responses=FILE, **plain)
+    async def beside(request: Request, id: Id, name: Name) -> Response:
+        """What was found beside the picture: the blur, the spread, the samples."""
+        job = await service.find(id, request)
+        place, _ = _place(service, job)
+        path = place / f"result.{name}"
+        if not re.fullmatch(BESIDE, name) or not path.is_file():
+            raise Problem(404, "the job has no such file")
+        return _file(path, name, "image/png")
+
+    return routes
+
+
+def _place(service: Service, job: Job) -> tuple[File, str]:
+    """The folder of the result, and the format of the photo; Problem 409, 410."""
+    if job["gone"]:
+        raise Problem(410, "the result has expired")
+    if job["state"] != "succeeded":
+        waiting = job["state"] in ("queued", "running")
+        told = f"the job is {job['state']}" + ("" if waiting else "; there is no result")
+        raise Problem(409, told, headers={"Retry-After": "1"} if waiting else None)
+    suffix = File(json.loads(job["uploads"])["image"]).suffix
+    return service.store.place(job["id"]) / job["token"], _BY_SUFFIX[suffix]
+
+
+def _report(job: Job, place: File) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(job["report"])
+    names = sorted(path.name.removeprefix("result.") for path in place.glob("result.*.png"))
+    return {**report, "files": {name: f"/v1/jobs/{job['id']}/files/{name}" for name in names}}
+
+
+def _file(path: File, name: str, media: str) -> Response:
+    return FileResponse(
+        path,
+        media_type=media,
+        filename=name,
+        content_disposition_type="inline",
+        headers={"Vary": "Accept"},
+    )

@@ -1,0 +1,104 @@
+"""What the routes work with: the store, the news, the worker; and waiting for a job."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from anyio.to_thread import run_sync
+from fastapi import Request
+
+from restore.server.problems import Problem
+from restore.server.record import ENDED, Job
+from restore.server.schemas import Tasks, tasks
+from restore.server.settings import Serve
+from restore.server.store import Bounds, Store
+from restore.server.supervisor import Hub, Supervisor
+
+KEEP_ALIVE = 15.0
+"""Seconds of silence after which a comment is sent."""
+SWEEP = 30.0
+"""Most seconds between two removals of what has expired."""
+
+
+@dataclass
+class Service:
+    """One server."""
+
+    settings: Serve
+    store: Store
+    hub: Hub = field(default_factory=Hub)
+
+    def __post_init__(self) -> None:
+        self.supervisor = Supervisor(self.settings, self.hub)
+        self._tasks: Tasks | None = None
+
+    @property
+    def keep(self) -> float:
+        """Seconds that results stay."""
+        return self.settings.keep * 3600
+
+    @property
+    def bounds(self) -> Bounds:
+        """Of the queue and the disk."""
+        return Bounds(self.settings.queue, self.settings.disk_bytes)
+
+    @property
+    def tasks(self) -> Tasks:
+        """What may be asked; Problem 503 before the first worker has told its solvers."""
+        if self._tasks is None:
+            solvers = self.store.fact("catalogue")
+            if solvers is None:
+                raise Problem(503, "the server is starting", headers={"Retry-After": "2"})
+            self._tasks = tasks(solvers, self.settings)
+        return self._tasks
+
+    async def find(self, job: str, request: Request) -> Job:
+        """The job; Problem 404 where there is none of this owner."""
+        found = await run_sync(self.store.get, job, request.state.owner)
+        if found is None:
+            raise Problem(404, "no such job; it may have expired")
+        return found
+
+    async def waited(self, job: Job, seconds: float, request: Request) -> Job:
+        """The job at its end, or as it is after some seconds."""
+        over = time.monotonic() + seconds
+        with self.hub.listen(job["id"]) as news:
+            while True:
+                news.clear()
+                job = await self.find(job["id"], request)
+                left = over - time.monotonic()
+                if job["state"] in ENDED or left <= 0 or self.hub.closing:
+                    return job
+                await _heard(news, min(left, KEEP_ALIVE))
+
+    async def follow(self, job: str, after: int) -> AsyncIterator[bytes]:
+        """The job's events after one of them, as they come, until its end."""
+        yield b"retry: 2000\n\n"
+        with self.hub.listen(job) as news:
+            while not self.hub.closing:
+                news.clear()
+                rows = await run_sync(self.store.events, job, after)
+                for row in rows:
+                    after = row["id"]
+                    yield f"id: {after}\nevent: {row['kind']}\ndata: {row['data']}\n\n".encode()
+                    if row["kind"] in ENDED:
+                        return
+                if not rows and not await _heard(news, KEEP_ALIVE):
+                    yield b": still here\n\n"
+
+    async def sweep(self) -> None:
+        """Remove what has expired, again and again."""
+        while True:
+            for job in await run_sync(self.store.expire, time.time(), self.keep):
+                self.hub.notify(job)
+            await asyncio.sleep(min(SWEEP, max(0.2, self.keep / 4)))
+
+
+async def _heard(news: asyncio.Event, seconds: float) -> bool:
+    """Whether there was news in time."""
+    try:
+        await asyncio.wait_for(news.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,208 @@
+"""The process that owns the device: takes one job after the other until its input ends.
+
+    python -m restore.server.worker
+
+Standard input: the settings in one line, then a line whenever there is something to do; its end
+says that the server is gone or wants the worker to stop. Standard output: "ready", "beat", or the
+id of a job that changed. The job under way goes back into the queue when the worker stops.
+"""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from restore.server.database import lock
+from restore.server.leases import Leases, Lost
+from restore.server.log import log
+from restore.server.record import Job
+from restore.server.settings import LEASE, Serve, read_told
+from restore.server.store import Store
+
+PATIENCE = 10.0
+"""Seconds that a step may still take when the worker is to stop."""
+
+
+class Worker:
+    """Takes jobs from the store, does them, tells their end."""
+
+    def __init__(self, settings: Serve) -> None:
+        self.settings = settings
+        self.store = Store(Path(settings.store))
+        self.leases = Leases(self.store)
+        self.stop, self.wake = threading.Event(), threading.Event()
+        self.job: Job | None = None
+        self.began = 0.0
+        self._said = threading.Lock()
+
+    def run(self) -> None:
+        """Work until told to stop; PriorError, ValueError where the settings cannot be."""
+        threading.Thread(target=self._listen, daemon=True).start()
+        threading.Thread(target=self._beat, daemon=True).start()
+        held = lock(self.store.folder / "worker.lock", seconds=3 * PATIENCE)
+        # Whoever had the lock before is dead, and its leases with it.
+        for name in self.leases.recover(float("inf")):
+            self.say(name)
+        from restore.server.catalogue import catalogue
+
+        priors = _priors(self.settings)
+        self.store.tell("priors", {name: _card(name) for name in self.settings.priors})
+        self.store.tell("catalogue", catalogue())
+        self.say("ready")
+        while not self.stop.is_set():
+            self.wake.clear()
+            job = self.leases.claim()
+            if job is None:
+                self.wake.wait(1.0)
+                continue
+            self.job, self.began = job, time.monotonic()
+            self._do(job, priors)
+            self.job = None
+        held.close()
+
+    def say(self, word: str) -> None:
+        """A line to the server."""
+        with self._said:
+            sys.stdout.write(word + "\n")
+            sys.stdout.flush()
+
+    def _do(self, job: Job, priors: dict[str, Any]) -> None:
+        from restore.server.doing import Stopped, failed
+
+        self.say(job["id"])
+        place = self.store.place(job["id"])
+        result = place / job["token"]
+        report = error = None
+        try:
+            report = self._restored(job, priors, place, result)
+        except Stopped:
+            shutil.rmtree(result, ignore_errors=True)
+            self.leases.put_back(job)
+            log("job put back", job=job["id"])
+            return
+        except Lost:
+            log("job left", job=job["id"])
+        except Exception as exception:
+            error = failed(exception, place)
+            log("job failed", job=job["id"], error=error["detail"], kind=type(exception).__name__)
+        self._finish(job, place, result, report, error)
+
+    def _restored(
+        self, job: Job, priors: dict[str, Any], place: Path, result: Path
+    ) -> dict[str, Any]:
+        from restore.commands.files import Job as Paths
+        from restore.server.doing import Watch, do
+        from restore.server.schemas import options_of
+
+        uploads = {name: str(place / file) for name, file in json.loads(job["uploads"]).items()}
+        params = json.loads(job["params"])
+        options, solver_options = options_of(job["task"], params, uploads, self.settings)
+        suffix = Path(uploads["image"]).suffix
+        result.mkdir()
+        paths = Paths(uploads["image"], str(result / f"result{suffix}"), Path(f"image{suffix}"))
+        watch = Watch(self.leases, job, self.settings.limit, self.stop.is_set, self.say)
+        return do(job, options, solver_options, priors[options.prior], paths, watch)
+
+    def _finish(
+        self, job: Job, place: Path, result: Path, report: dict[str, Any] | None,
+        error: dict[str, Any] | None,
+    ) -> None:  # fmt: skip
+        from restore.server.pictures import size
+
+        kept = 0 if report is None else size(result)
+        mine = self.leases.finish(job, kept, report=report, error=error)
+        if not mine:
+            shutil.rmtree(result, ignore_errors=True)
+            log("job lost", job=job["id"])
+            return
+        for path in place.iterdir() if place.is_dir() else ():
+            if path != result or report is None:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        seconds = round(time.monotonic() - self.began, 3)
+        log("job ended", job=job["id"], task=job["task"], ok=report is not None, seconds=seconds)
+        self.say(job["id"])
+
+    def _listen(self) -> None:
+        for _ in sys.stdin:
+            self.wake.set()
+        self.finish()
+
+    def finish(self) -> None:
+        """Stop after the step under way, or without it where it takes too long."""
+        self.stop.set()
+        self.wake.set()
+        timer = threading.Timer(PATIENCE, os._exit, [1])
+        timer.daemon = True
+        timer.start()
+
+    def _beat(self) -> None:
+        """Say that it lives, unless a job takes so long that something must hang."""
+        while not self.stop.wait(LEASE / 5):
+            job = self.job
+            if job is not None and time.monotonic() - self.began > self.settings.limit + LEASE:
+                continue
+            if job is not None:
+                self.leases.beat(job)
+            self.say("beat")
+
+
+def _priors(settings: Serve) -> dict[str, Any]:
+    """What clients may name: a prior by its name, or the object that module:function gives."""
+    from restore.device import device, dtype
+    from restore.preparation import loaded
+
+    where = device(settings.device)
+    found: dict[str, Any] = {}
+    for name in settings.priors:
+        if ":" in name:
+            found[name] = _imported(name)
+            continue
+        found[name] = name
+        loaded(name, dtype("auto", where), str(where), False)
+    return found
+
+
+def _card(name: str) -> dict[str, Any]:
+    """Licence and size of a prior that is a folder."""
+    from priors.hub import describe
+
+    if ":" in name:
+        return {}
+    card = describe(name)
+    return {each: getattr(card, each) for each in ("licence", "parameters", "bytes")}
+
+
+def _imported(name: str) -> Any:
+    import importlib
+
+    module, function = name.split(":", 1)
+    try:
+        return getattr(importlib.import_module(module), function)()
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"prior: {name} cannot be imported ({error})") from error
+
+
+def main() -> int:
+    """Run a worker; the exit code."""
+    from restore.commands.failure import understood
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group
+    os.environ.pop("PHOTOMEND_TRACEBACK", None)
+    worker = Worker(read_told(sys.stdin.readline()))
+    signal.signal(signal.SIGTERM, lambda *_: worker.finish())
+    try:
+        worker.run()
+    except Exception as error:
+        failure = understood(error)
+        log("worker cannot start", error=failure.message)
+        return failure.code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""estimate: what a photo alone tells of its noise and its blur."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from operators import PoissonGaussian, Seeds, kernels
+from restore.images import read, write
+from tests.cli.conftest import Command
+from tests.drawings import blurred
+
+
+def test_noise_and_blur_are_told(folder: Path, photomend: Command) -> None:
+    write(read(blurred(kernels.motion(13, 30), 3)), folder / "moved.png")
+    outcome = photomend("estimate", "moved.png")
+    assert outcome.code == 0 and outcome.err == ""
+    assert outcome.out.startswith("moved.png: noise 0.0") and "motion blur length" in outcome.out
+    told = json.loads(photomend("estimate", "--json", "moved.png").out)
+    assert told["noise"]["sigma"] == pytest.approx(0.01, rel=0.1) and told["noise"]["gain"] is None
+    assert told["blur"]["family"] == "motion" and told["size"] == [180, 180]
+    assert told["blur"]["parameters"]["length"] == pytest.approx(13, abs=1.5)
+
+
+def test_shot_noise_is_told(folder: Path, photomend: Command) -> None:
+    x = torch.linspace(0.1, 0.8, 256).expand(1, 3, 256, 256)
+    write(read(PoissonGaussian(0.003, 0.005).sample(x, Seeds(0))), folder / "dim.png")
+    told = json.loads(photomend("estimate", "--json", "dim.png").out)
+    assert told["noise"]["gain"] == pytest.approx(0.003, rel=0.2)
+    assert told["blur"] is None and told["why"]
+    assert "shot noise of gain" in photomend("estimate", "dim.png").out
+
+
+def test_tiny_and_bad_files_stop_nothing(folder: Path, photomend: Command) -> None:
+    Image.new("RGB", (1, 1), (50, 60, 70)).save("dot.png")
+    Path("broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    outcome = photomend("estimate", ".")
+    assert outcome.code == 3
+    (line,) = outcome.err.splitlines()
+    assert line.startswith("error: broken.png: ")
+    assert outcome.out.startswith("dot.png: noise")
