@@ -105,7 +105,7 @@ class Exposure(Bent):
         file = Coefficients(jpeg, *y.shape[-2:])
         light = self.light(self._linear(self.scene(x)))
         c = file(self._unsaturated(light, y, _weights(file, sigma, y)[1]))
-        steps, spread = file.steps(y), file.deviations(sigma, y)
+        steps, spread = file.steps(y), _spread(file, sigma, y)
         error, q = torch.zeros_like(c), steps.clamp(min=1e-12)
         nearest = (c / q).round()
         for k in range(-3, 4):
@@ -163,12 +163,17 @@ class Exposure(Bent):
 
 def _weights(file: Coefficients, sigma: float, y: Tensor) -> tuple[Tensor, float]:
     """What makes the errors of all coefficients as large as one noise of pixels, and that noise."""
-    unit, spread = file.deviations(1.0, y), file.deviations(sigma, y)
+    unit, spread = file.deviations(1.0, y), _spread(file, sigma, y)
     steps = file.steps(y)
     variance = (spread.square() + steps.square() / 12) / unit[:, :1].square()
     known = steps > 0
     noise = float((known / variance).sum() / known.sum()) ** -0.5
     return noise / variance.sqrt() / unit[:, :1] * known, noise
+
+
+def _spread(file: Coefficients, sigma: float, y: Tensor) -> Tensor:
+    """The spread of coefficients before they are rounded: noise, and the planes' whole levels."""
+    return (file.deviations(sigma, y).square() + 1 / (12 * 255**2)).sqrt()
 
 
 def _normal(x: Tensor) -> Tensor:

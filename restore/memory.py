@@ -64,6 +64,7 @@ def memory_held(*, most: bool = False) -> int:
 
 def room(device: "torch.device", max_memory: int | None) -> Room | None:
     """What may still be taken on a device, of max_memory bytes in all; None where nobody knows."""
+    free: int | None
     if device.type == "cuda":
         import torch
 
@@ -71,7 +72,9 @@ def room(device: "torch.device", max_memory: int | None) -> Room | None:
     else:
         free, held = memory_free(), memory_held()
     if max_memory is not None and (free is None or max_memory - held <= free):
-        return Room(max_memory - held, f"max_memory of {shown(max_memory)} ({shown(held)} are held)")
+        return Room(
+            max_memory - held, f"max_memory of {shown(max_memory)} ({shown(held)} are held)"
+        )
     return None if free is None else Room(free, f"{shown(free)} that are free")
 
 

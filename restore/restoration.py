@@ -86,7 +86,8 @@ class Restoration(Iterator[State]):
         pixels = samples.mean(0) if others else first
         spread = samples.std(0).cpu() if self.samples > 1 else None
         report = self._report(pixels)
-        samples, pixels = samples.clamp(max=1), pixels.clamp(max=1)
+        samples = samples.clamp(max=1)
+        pixels = pixels.clamp(max=1) if others else samples[0]  # one picture, held once
         if others:
             report["uncertainty"] = uncertainty.summary(samples)
         return Result(pixels.cpu(), samples.cpu(), spread, report, self.photo)

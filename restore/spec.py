@@ -33,7 +33,7 @@ class Options(Declared):
     )
     solver: str | None = Field(
         None,
-        description="Algorithm: a name or module:function. Default: tradeoff, and pnpdm for several "
+        description="Algorithm: a name or module:function. Default: tradeoff; pnpdm for several "
         "samples.",
     )
     fidelity: float | None = Field(

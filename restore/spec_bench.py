@@ -113,6 +113,19 @@ class BenchLarge(Declared):
     prior: str = Field("embedded", description="As of the other commands.")
 
 
+class BenchCamera(Declared):
+    """Measure what the camera's chain (linear light, saturation, JPEG) is worth in deblurring."""
+
+    limit: int | None = Field(2, ge=1, description="Photos a set.")
+    sigma: Sigma = Field(
+        0.01, gt=0, description="Standard deviation of the noise, in [0, 1], or as 6.4/255."
+    )
+    seed: int = Field(0, ge=0, description="Of the noise.")
+    lpips_weights: str | None = Field(
+        None, description="File of LPIPS weights. Default: downloaded, or left out without network."
+    )
+
+
 class BenchPosterior(Declared):
     """Measure what the spread of a solver's draws is worth, against posteriors in closed form."""
 

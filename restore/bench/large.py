@@ -158,7 +158,7 @@ def sized(
     """The figures of one size: those of `restored`, and PSNR in dB."""
     source, target = place / "photo.bmp", place / "restored.png"
     truth = simulated(photo, *size, source)
-    row = {"height": size[0], "width": size[1], "values": 3 * size[0] * size[1]}
+    row: dict[str, Any] = {"height": size[0], "width": size[1], "values": 3 * size[0] * size[1]}
     row |= alone(restored, Job(str(source), str(target), options)) or {"peak": 0}
     if row["peak"]:
         row["psnr"] = psnr(read(target).pixels, truth).item()

@@ -101,6 +101,20 @@ def _blind(
     raise typer.Exit(inform.bench_blind(folder, given, output, as_json))
 
 
+@app.command("camera", help=spec_bench.BenchCamera.__doc__)
+@declared(spec_bench.BenchCamera)
+def _camera(
+    folder: Folder = None,
+    *,
+    given: dict[str, Any],
+    output: Annotated[str, typer.Option("-o", "--output", help="Folder.")] = "out/bench-camera",
+    as_json: AsJson = False,
+) -> None:
+    from restore.commands import inform
+
+    raise typer.Exit(inform.bench_camera(folder, given, output, as_json))
+
+
 @app.command("interval", help=spec_bench.BenchInterval.__doc__)
 @declared(spec_bench.BenchInterval)
 def _interval(

@@ -121,6 +121,14 @@ def bench_blind(folder: str | None, given: dict[str, Any], output: str, as_json:
     return _benched(main, folder, options, output, as_json)
 
 
+def bench_camera(folder: str | None, given: dict[str, Any], output: str, as_json: bool) -> int:
+    """Measure deblurring with and without the camera's chain; the exit code."""
+    options = dict(checked(spec_bench.BenchCamera, given))
+    from restore.bench.camera import main
+
+    return _benched(main, folder, options, output, as_json)
+
+
 def bench_interval(folder: str | None, given: dict[str, Any], output: str, as_json: bool) -> int:
     """Measure intervals; the exit code."""
     options = dict(checked(spec_bench.BenchInterval, given))

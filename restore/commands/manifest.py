@@ -25,11 +25,12 @@ class Manifest:
         self.path = path
         self._records: dict[str, dict[str, Any]] = {}
         settings = json.loads(json.dumps(settings, default=str))
-        first, *records = _read(path) or [None]
-        if first is None:
+        lines = _read(path)
+        if not lines:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._append(settings)
             return
+        first, *records = lines
         if changes := _changes(first, settings):
             raise Refusal(
                 f"--manifest {path}: is of a run with {changes}; give the same options, or "

@@ -1,0 +1,200 @@
+"""`photomend bench camera`: what the camera's own chain is worth in deblurring.
+
+Photos are taken by `operators.exposure`: light is blurred, noise is added to what is coded, then it
+is clipped, rounded to 8 bits and, of some, compressed by libjpeg. In "lights" the brightest pixels
+are made lights, several times brighter than white; the original is then what is clipped of it. Each
+photo is restored by the default solver with models that know more and more of this.
+"""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from operators import kernels
+from operators.base import Operator
+from operators.blur import Blur
+from operators.exposure import Camera, Exposure
+from operators.jpeg import Jpeg
+from operators.measurement import simulate
+from operators.noise import Gaussian
+from operators.seeds import Seeds
+from operators.tone import Gamma
+from restore.bench import protocol
+from restore.bench.run import Report, lpips_distance
+from restore.metrics import psnr
+from restore.restorer import Restorer
+
+SHARE, POWER = 0.03, 4.0
+"""Of the pixels become lights; what exceeds white is made so many times as much."""
+QUALITY = 75
+KERNELS = {"motion": lambda: kernels.motion(17, 30), "disk": lambda: kernels.disk(4)}
+DAMAGE = {"lights": (True, False), "jpeg": (False, True), "both": (True, True)}
+"""Are there lights, is it compressed?"""
+MODELS: dict[str, Camera | None] = {
+    "values": None,
+    "light": Camera(clip=False),
+    "and saturation": Camera(),
+    "JPEG alone": Camera(curve=False, clip=False, jpeg=Jpeg(QUALITY)),
+    "the whole": Camera(jpeg=Jpeg(QUALITY)),
+}
+
+
+class Shot(NamedTuple):
+    """A photo y, what it was taken of, in the same window (1, 3, H, W), and the blur."""
+
+    y: Tensor
+    x: Tensor
+    blur: Blur
+
+
+def main(
+    folder: Path | None = None,
+    *,
+    limit: int | None = 2,
+    sigma: float = 0.01,
+    seed: int = 0,
+    lpips_weights: Path | None = None,
+    output: Path = Path("out/bench-camera"),
+    report: Report,
+) -> dict[str, Any]:
+    """Measure deblurring with and without the camera's chain.
+
+    folder: of photos or of the standard sets, by default what PHOTOMEND_DATA names. limit: photos a
+    set. sigma: of the noise, on [0, 1]. lpips_weights: a file, by default downloaded or left out.
+
+    Writes report.json and report.md into output, tells report a line a photo, and gives what
+    report.json holds. BenchError where there is no photo.
+    """
+    folder = protocol.default_folder() if folder is None else folder
+    lpips, restorer = lpips_distance(lpips_weights, report), Restorer()
+    rows: list[dict[str, Any]] = []
+    for group, index, path in protocol.find_pictures(folder, limit):
+        x = protocol.load_picture(group, index, path).pixels
+        for blurred in KERNELS:
+            for damage in DAMAGE:
+                shot = taken(x, blurred, damage, sigma, Seeds(3000 + index + 100_000 * seed))
+                case = {"name": f"{group} {path.stem}", "blur": blurred, "damage": damage}
+                rows.append({**case, "models": measured(shot, damage, sigma, restorer, lpips)})
+                decibels = {name: row["psnr"] for name, row in rows[-1]["models"].items()}
+                report(", ".join(f"{k} {_shown(v)}" for k, v in {**case, **decibels}.items()))
+    summary = {
+        "settings": {"limit": limit, "sigma": sigma, "seed": seed, "quality": QUALITY},
+        "damage": {damage: summarised(rows, damage) for damage in DAMAGE},
+        "photos": rows,
+    }
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "report.json").write_text(json.dumps(summary, indent=1) + "\n")
+    (output / "report.md").write_text(markdown(summary))
+    report(f"report.md and report.json are in {output}")
+    return summary
+
+
+def taken(x: Tensor, blurred: str, damage: str, sigma: float, seeds: Seeds) -> Shot:
+    """Take a photo of a picture (1, 3, H, W) by a blur and a damage; of 8 bits."""
+    lights, compressed = DAMAGE[damage]
+    scene, blur = lit(x) if lights else x, Blur(KERNELS[blurred](), "valid")
+    # Bits and saturation come after the noise.
+    camera = Exposure(blur, Camera(clip=False, bits=16))
+    y = simulate(camera, Gaussian(sigma), scene, seeds).y.clamp(0, 1)
+    levels = (255 * y[0]).round().byte().permute(1, 2, 0).numpy()
+    if compressed:
+        levels = _decompressed(levels)
+    y = torch.from_numpy(levels.astype(np.float32) / 255).permute(2, 0, 1)[None]
+    return Shot(y, _middle(scene, y).clamp(0, 1), blur)
+
+
+def lit(x: Tensor) -> Tensor:
+    """The picture with its brightest pixels as lights; they exceed 1."""
+    light = Gamma().inverse(x)
+    light = light / torch.quantile(light.amax(1).flatten(), 1 - SHARE)
+    return Gamma()(torch.where(light > 1, 1 + POWER * (light - 1), light))
+
+
+def measured(
+    shot: Shot,
+    damage: str,
+    sigma: float,
+    restorer: Restorer,
+    lpips: Callable[[Tensor, Tensor], Tensor] | None,
+) -> dict[str, dict[str, Any]]:
+    """Restore a photo by each model that fits the damage; figures of each.
+
+    psnr in dB, lpips, chi_square of the certificate, share of coefficients inside the bins of a
+    JPEG, seconds; "as given" is the photo itself.
+    """
+    found = {"as given": _quality(shot.y, shot.x, lpips)}
+    for name, camera in MODELS.items():
+        if camera is not None and camera.jpeg is not None and not DAMAGE[damage][1]:
+            continue
+        operator: Operator = shot.blur if camera is None else Exposure(shot.blur, camera)
+        result = restorer(shot.y, operator, noise=sigma)
+        told = result.report.get("camera", {}).get("jpeg")
+        found[name] = {
+            **_quality(_middle(result.pixels, shot.y), shot.x, lpips),
+            "chi_square": result.report["certificate"]["chi_square"][0],
+            "inside bins": told["inside_bins"][0] if told else None,
+            "seconds": result.report["seconds"],
+        }
+    return found
+
+
+def summarised(rows: list[dict[str, Any]], damage: str) -> dict[str, dict[str, float | None]]:
+    """The mean figures of every model."""
+    own = [row["models"] for row in rows if row["damage"] == damage]
+
+    def mean(model: str, figure: str) -> float | None:
+        values = [models[model].get(figure) for models in own]
+        return None if None in values else sum(values) / len(values)
+
+    return {model: {figure: mean(model, figure) for figure in FIGURES} for model in own[0]}
+
+
+FIGURES = ("psnr", "lpips", "chi_square", "inside bins", "seconds")
+LEGEND = """\
+Motion of 17 pixels and a disk of radius 4, blurred in linear light, noise {sigma}, 8 bits. lights:
+3 % of the pixels are brighter than white; jpeg: compressed with quality {quality}, 4:2:0. values:
+blur of the coded values, as if there were no camera; light: blur of linear light; and saturation:
+white values are censored; JPEG alone: blur of the coded values, errors in its coefficients.
+"""
+
+
+def markdown(summary: dict[str, Any]) -> str:
+    """The report as a table, a row a damage and model."""
+    heads = ["damage", "model", *FIGURES]
+    lines = [f"| {' | '.join(heads)} |", "|---|---" + "|---:" * len(FIGURES) + "|"]
+    for damage, models in summary["damage"].items():
+        for model, row in models.items():
+            lines.append(f"| {damage} | {model} | {' | '.join(map(_shown, row.values()))} |")
+    legend = LEGEND.format(**summary["settings"])
+    return "\n".join(["# The camera's chain", "", legend, *lines]) + "\n"
+
+
+def _quality(
+    pixels: Tensor, x: Tensor, lpips: Callable[[Tensor, Tensor], Tensor] | None
+) -> dict[str, Any]:
+    distance = None if lpips is None else lpips(pixels, x).item()
+    return {"psnr": psnr(pixels, x).item(), "lpips": distance}
+
+
+def _decompressed(levels: Any) -> Any:
+    file = io.BytesIO()
+    Image.fromarray(levels).save(file, "JPEG", quality=QUALITY)
+    return np.asarray(Image.open(file))
+
+
+def _middle(x: Tensor, y: Tensor) -> Tensor:
+    top, left = ((a - b) // 2 for a, b in zip(x.shape[2:], y.shape[2:], strict=True))
+    return x[..., top : top + y.shape[2], left : left + y.shape[3]]
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

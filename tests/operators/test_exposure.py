@@ -1,0 +1,161 @@
+"""A camera's chain near a picture: slopes, censoring, and the errors of a JPEG's coefficients."""
+
+import io
+import math
+
+import numpy
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from operators import Blur, Crop, Gamma, Gaussian, Jpeg, Measurement, Seeds, kernels, simulate
+from operators.coefficients import Coefficients
+from operators.exposure import Camera, Exposure
+from operators.jpeg import Subsampling
+from operators.linearised import Linearisable, expected, linearised
+from tests.drawings import scene
+
+BLUR = Blur(kernels.motion(7, 30), "valid")
+
+
+def picture(side: int = 48, seed: int = 0) -> Tensor:
+    tint = torch.tensor([1.0, 0.8, 0.6]).reshape(1, 3, 1, 1)
+    return (scene(side, seed) * tint).double()
+
+
+def residual(seen: Measurement[Linearisable], x: Tensor) -> Tensor:
+    near = linearised(seen, x)
+    return near.residual(x)
+
+
+@pytest.mark.parametrize("jpeg", [None, Jpeg(75), Jpeg(60, "4:2:2", 6)])
+def test_the_slope_is_that_of_automatic_differentiation(jpeg: Jpeg | None) -> None:
+    crop = Crop(2, 3, 31, 29, 36, 34)
+    operator = Exposure(BLUR, Camera(jpeg=jpeg)) @ crop
+    x, direction = picture(36)[..., :34], picture(36, 1)[..., :34] - 0.5
+    y = 0.5 + 0 * operator(x)
+    near = linearised(Measurement(y, operator, Gaussian(0.01)), x)
+
+    def coded(z: Tensor) -> Tensor:
+        values = Gamma()(BLUR(Gamma().inverse(crop(z))))
+        return values if jpeg is None else Coefficients(jpeg, *y.shape[-2:])(values)
+
+    _, expected = torch.autograd.functional.jvp(coded, x, direction)
+    found = near.operator(direction)
+    weights = found / torch.where(expected.abs() < 1e-9, 1, expected)
+    if jpeg is None:
+        torch.testing.assert_close(found, expected, atol=1e-10, rtol=0)
+    else:  # one weight a coefficient of a block, the same in all blocks
+        torch.testing.assert_close(weights[:, 0, 8:16, 8:16], weights[:, 0, :8, :8])
+    gap = residual(Measurement(y, operator, Gaussian(0.01)), x + 1e-6 * direction)
+    gap = (near.residual(x) - gap) / 1e-6
+    torch.testing.assert_close(gap, found, atol=1e-4 * float(found.abs().max()), rtol=0)
+
+
+def test_a_linear_operator_is_its_own_linear_part() -> None:
+    x = picture()
+    measurement = simulate(BLUR, Gaussian(0.01), x, Seeds(0))
+    assert linearised(measurement, x) is measurement
+    assert linearised(measurement) is measurement
+    assert expected(measurement, x) == 1
+
+
+def test_what_is_white_is_only_known_to_be_no_less() -> None:
+    x = 0.6 * picture()
+    x[..., 15:30, 15:30] = 1.6
+    operator = Exposure(BLUR)
+    y = operator(x)
+    white = y == 1
+    assert 50 < int(white.sum()) < y.numel() / 2
+    measurement = Measurement(y, operator, Gaussian(0.005))
+    ones = torch.ones_like(x)
+    brighter, dim = linearised(measurement, 1.5 * x), linearised(measurement, 0.5 * x)
+    assert not bool(brighter.operator(ones)[white].any())
+    assert not bool(brighter.residual(1.5 * x)[white].any())
+    # what is not white has to come down, though it is predicted to be brighter than that
+    wrong = linearised(measurement, 2 + 0 * x)
+    assert bool((wrong.operator(ones)[y < 0.9] > 0.1).all())
+    assert bool((dim.operator(ones)[white] > 0.1).all())
+    assert bool((dim.residual(0.5 * x)[white] > 0).all())
+    without = linearised(Measurement(y, Exposure(BLUR, Camera(clip=False)), Gaussian(0.005)), x)
+    assert bool((without.operator(ones) > 0.1).all())
+
+
+def compressed(x: Tensor, **options: int) -> tuple[Image.Image, Tensor]:
+    levels = (255 * x[0]).round().byte().permute(1, 2, 0).numpy()
+    file = io.BytesIO()
+    Image.fromarray(levels).save(file, "JPEG", **options)
+    image = Image.open(file)
+    values = torch.from_numpy(numpy.array(image, dtype=numpy.float64) / 255)
+    return image, values.permute(2, 0, 1)[None]
+
+
+@pytest.mark.parametrize("quality", [30, 75, 92])
+@pytest.mark.parametrize(("code", "subsampling"), [(0, "4:4:4"), (1, "4:2:2"), (2, "4:2:0")])
+def test_a_files_own_tables_are_libjpegs(quality: int, code: int, subsampling: Subsampling) -> None:
+    x = 0.1 + 0.8 * picture()
+    image, y = compressed(x, quality=quality, subsampling=code)
+    tables = tuple(tuple(table) for table in image.quantization.values())  # type: ignore[attr-defined]
+    own = Jpeg(tables, subsampling)
+    assert torch.equal(own(x), Jpeg(quality, subsampling)(x))
+    loss = float((y - x).abs().mean())
+    assert float((own(x) - y).abs().mean()) < 0.35 * loss
+    inside = [
+        ((c > low - 1.5) & (c < high + 1.5)).double().mean()
+        for c, low, high in zip(own.coefficients(x), *own.interval(y), strict=True)
+    ]
+    assert min(map(float, inside)) > 0.995
+    for c, table in zip(own.read(y), own.tables(y), strict=True):
+        steps = (c / table)[:, :, :-1, :-1]
+        torch.testing.assert_close(steps, steps.round(), atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_turned_file_is_read_as_it_lies(orientation: int) -> None:
+    x = 0.1 + 0.8 * picture(40)[..., :34]
+    turned, plain = Jpeg(50, "4:2:2", orientation), Jpeg(50, "4:2:2")
+    stored = plain(turned.stored(x))
+    assert torch.equal(turned.stored(turned.upright(stored)), stored)
+    assert torch.equal(turned(x), turned.upright(stored))
+    for one, other in zip(turned.read(turned.upright(stored)), plain.read(stored), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("quality", [40, 75, 95])
+@pytest.mark.parametrize("sigma", [0.003, 0.015])
+def test_residuals_at_the_truth_are_as_large_as_expected(quality: int, sigma: float) -> None:
+    x = 0.1 + 0.8 * picture(96)
+    clean = simulate(Exposure(BLUR, Camera(bits=16)), Gaussian(sigma), x, Seeds(0)).y
+    _, y = compressed(clean.clamp(0, 1), quality=quality)
+    operator = Exposure(BLUR, Camera(jpeg=Jpeg(quality)))
+    measurement = Measurement(y, operator, Gaussian(sigma))
+    near = linearised(measurement, x)
+    squares = near.residual(x).square() / near.sigma**2
+    ratio = float(squares.sum() / expected(measurement, x).expand_as(squares).sum())
+    assert 0.85 < ratio < 1.25
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((((1,) * 63,),), "tables"),
+        ((((0,) * 64,),), "steps"),
+        ((50, "4:2:0", 9), "orientation"),
+        ((50, "4:1:1"), "subsampling"),
+    ],
+)
+def test_wrong_files_are_refused(arguments: tuple[object, ...], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Jpeg(*arguments)  # type: ignore[arg-type]
+
+
+def test_the_spread_of_coefficients_is_that_of_noise() -> None:
+    file = Coefficients(Jpeg(50), 160, 160)
+    noise = 0.02 * Seeds(0).normal_like(torch.zeros(1, 3, 160, 160, dtype=torch.float64))
+    found = file(noise)
+    known = file.steps(noise) > 0
+    for plane, spread in enumerate(file.deviations(0.02, noise).flatten().tolist()):
+        values = found[0, plane][known[0, plane]]
+        tolerance = 5 / math.sqrt(2 * len(values))
+        assert float(values.std()) == pytest.approx(spread, rel=tolerance)
