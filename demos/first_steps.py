@@ -61,6 +61,6 @@ wrong.report["certificate"]
 # decide: along the edges.
 
 # %%
-drawn = Restorer(solver="diffpir")(measurement.y, shake, noise=0.02, samples=3, steps=10)
+drawn = Restorer(solver="pnpdm")(measurement.y, shake, noise=0.02, samples=3, steps=10)
 assert drawn.std is not None
 f"spread: {drawn.std.mean():.4f} on average, {drawn.std.max():.3f} at most"

@@ -12,6 +12,7 @@ from operators.base import (
 )
 from operators.blur import Blur, VaryingBlur
 from operators.colour import Grayscale, Mosaic
+from operators.exposure import Camera, Exposure
 from operators.jpeg import Jpeg
 from operators.mask import Crop, Mask, box_mask, brush_mask, random_mask
 from operators.measurement import Measurement, simulate
@@ -23,12 +24,14 @@ from operators.tone import Clip, Gamma, Quantize
 
 __all__ = [
     "Blur",
+    "Camera",
     "Clip",
     "ClosedFormOperator",
     "Crop",
     "Decimate",
     "DiagonalGramOperator",
     "Downsample",
+    "Exposure",
     "Gamma",
     "Gaussian",
     "Grayscale",

@@ -50,19 +50,15 @@ def deblur(
     """Remove a blur from a photo.
 
     kernel: "motion:17,32" (length in pixels, angle in degrees), "disk:4", "gaussian:2", a file, or
-    an array (h, w), which is normalised to sum to one. None: estimated from the one photo
-    (`restore.blind`); the result's `kernel` is what was found, its report's "blur" how sure that
-    is. Where noise is None, too, it is at least 0.01, and larger where the result would not explain
-    the photo: the errors of such a kernel count as noise. boundary: what the world looks like
-    beyond the frame. "valid" supposes nothing: what was blurred into the frame is sought too, and
-    cut off again (photos from a camera); reflect, replicate, circular are for simulated blur.
-    camera: "auto", for a file, bytes or PIL image: light was blurred, then clipped, coded as sRGB
-    and compressed as the tables of its JPEG say (`operators.exposure`), for an array or a tensor
-    "none", values were blurred as they are; "srgb", without JPEG; or a `Camera`. Everything else as
-    of `Restorer` and its `stream`: prior, solver, device, dtype, tile, offline, noise, seed,
-    samples, polish, options of the solver. Where no solver is named, it is tradeoff, whose fidelity
-    in [0, 1] leads from 1, the safest picture, to 0, the most probable detail; and pnpdm for
-    several samples.
+    an array (h, w), normalised to sum to one. None: estimated (`restore.blind`); the result's
+    `kernel` is what was found, its report's "blur" how sure that is; where noise is None, too, it
+    is at least 0.01, and larger where needed: such a kernel's errors count as noise. boundary: the
+    world beyond the frame: "valid" supposes nothing (photos from a camera); reflect, replicate,
+    circular are for simulated blur. camera: "auto", for a file, bytes or PIL image: light was
+    blurred, then clipped, coded and compressed as the file says (`operators.exposure`), for arrays
+    and tensors "none", values were; "srgb", without JPEG; a `Camera`. All else as of `Restorer` and
+    its `stream`. Where no solver is named, it is tradeoff, whose fidelity leads from 1, the safest
+    picture, to 0, the most probable detail; and pnpdm for several samples.
 
     PhotoError for a photo that cannot be read, ValueError for a kernel or an argument, PriorError.
     NotBlurred and Unknowable, ValueErrors, for a photo of which no blur can be estimated.
@@ -70,21 +66,11 @@ def deblur(
     check_names(options, samples, "kernel", "boundary", "camera")
     seen = read(photo)
     model = camera_of(seen, camera, chosen_solver(options, samples))
-    hidden = file_sigma(seen.pixels, model) if noise is None else None
-    found = _estimated(seen, noise, hidden) if kernel is None else None
-    blur = Blur((as_kernel(kernel) if found is None else found.kernel).to(seen.pixels), boundary)
-    operator = blur if model is None else Exposure(blur, model)
 
-    def run(noise: float | Noise | None) -> Result:
-        told = hidden if noise is None else noise
-        return _run(seen, operator, seen.pixels, told, seed, samples, polish, options)
+    def run(operator: Operator, noise: float | Noise | None) -> Result:
+        return _run(seen, operator, seen.pixels, noise, seed, samples, polish, options)
 
-    result = run(noise) if found is None else with_estimate(found, noise, run)
-    used = {**result.report["noise"], "estimated": noise is None}
-    result = replace(result, report={"camera": None, **result.report, "noise": used})
-    height, width = seen.pixels.shape[2:]
-    margins = (result.pixels.shape[2] - height) // 2, (result.pixels.shape[3] - width) // 2
-    return result.window(*margins, height, width)
+    return _deblurred(seen, kernel, boundary, model, noise, run)
 
 
 def upscale(
@@ -160,6 +146,31 @@ def as_kernel(kernel: str | Path | Tensor | Any) -> Tensor:
     if isinstance(kernel, str | os.PathLike):
         return kernels.parse(os.fspath(kernel))
     return kernels.normalised(torch.as_tensor(kernel, dtype=torch.float32))
+
+
+def _deblurred(
+    seen: Photo,
+    kernel: Any,
+    boundary: Boundary,
+    model: Camera | None,
+    noise: float | Noise | None,
+    run: Callable[[Operator, float | Noise | None], Result],
+) -> Result:
+    """The result in the photo's window, by a blur that is given or estimated."""
+    hidden = file_sigma(seen.pixels, model) if noise is None else None
+    found = _estimated(seen, noise, hidden) if kernel is None else None
+    blur = Blur((as_kernel(kernel) if found is None else found.kernel).to(seen.pixels), boundary)
+    operator = blur if model is None else Exposure(blur, model)
+
+    def told(noise: float | Noise | None) -> Result:
+        return run(operator, hidden if noise is None else noise)
+
+    result = told(noise) if found is None else with_estimate(found, noise, told)
+    used = {**result.report["noise"], "estimated": noise is None}
+    result = replace(result, report={"camera": None, **result.report, "noise": used})
+    height, width = seen.pixels.shape[2:]
+    margins = (result.pixels.shape[2] - height) // 2, (result.pixels.shape[3] - width) // 2
+    return result.window(*margins, height, width)
 
 
 def _estimated(photo: Photo, noise: float | Noise | None, hidden: float | None) -> Blind:

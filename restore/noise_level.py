@@ -41,8 +41,9 @@ def estimate_sigma(image: Tensor) -> Tensor:
 
     image: (B, C, H, W) in [0, 1], sides of at least 16 pixels, else ValueError. All noise counts:
     for an image of 8 bits the rounding, 0.29/255, is part of it and the least that is returned.
-    Values of exactly 0 or 1 are taken as clipped, and their surroundings left out. Noise that is not white counts only
-    as far as it reaches the finest detail: after JPEG below quality 90 or so that is too little.
+    Values of exactly 0 or 1 are taken as clipped, and their surroundings left out. Noise that is
+    not white counts only as far as it reaches the finest detail: after JPEG below quality 90 or so
+    that is too little.
     """
     if image.ndim != 4 or min(image.shape[2:]) < 16:
         raise ValueError(
@@ -155,16 +156,15 @@ def estimate_noise(image: Tensor) -> Noise:
     Shot noise has variance gain x + sigma^2 (Foi et al., IEEE TIP 2008). Over blocks of like
     brightness the low quantile of the variance of second differences (Immerkaer, CVIU 1996), which
     texture only raises, gives a point; a line through the points is told where its slope exceeds
-    five standard errors and the variance along it changes by half its mean. ValueError as of
-    `estimate_sigma`, and for a batch.
+    ten standard errors, the variance along it changes by 0.6 of its mean, and at mid-grey exceeds
+    that of 8 bits' rounding. ValueError as of `estimate_sigma`, and for a batch.
     """
     if len(image) != 1:
         raise ValueError(f"image: {len(image)} of them; pass one, (1, C, H, W)")
     white = Gaussian(float(estimate_sigma(image)[0]))
-    found = _line(*_points(image[0].detach().float().cpu()))
-    if found is None:
+    gain, intercept = _line(*_points(image[0].detach().float().cpu())) or (0.0, 0.0)
+    if gain < 2 * ROUNDING**2:
         return white
-    gain, intercept = found
     return PoissonGaussian(gain, math.sqrt(max(intercept, _rounding(image[0]) ** 2, 1e-8)))
 
 

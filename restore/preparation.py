@@ -25,6 +25,8 @@ OWN = ("prior", "solver", "device", "dtype", "tile", "max_memory", "offline")
 """Options of a restorer that are none of the solver's."""
 CALL = ("noise", "seed", "samples", "polish")
 """Those of a call."""
+MOST = 256
+"""Values of the picture for each that was measured: enlarging 16 times."""
 
 
 class CountedPrior(Prior):
@@ -120,6 +122,8 @@ def check_fit(measurement: Measurement[Operator]) -> None:
     """ValueError when the operator gives no measurement of y's shape: mask, kernel, factor."""
     y, operator = measurement.y, measurement.operator
     shape = tuple(y.shape)
+    if math.prod(measurement.image_shape) > max(2**20, MOST * y.numel()):
+        raise ValueError(f"y: shape {shape} is too small for {operator!r}; check its kernel")
     try:
         found = tuple(operator(y.new_zeros(measurement.image_shape)).shape)
     except ValueError as error:

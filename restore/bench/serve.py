@@ -13,6 +13,8 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,18 +60,18 @@ def main(
 
 def _load(store: Path, clients: int, jobs: int) -> dict[str, Any]:
     """Every client asks for its jobs; latencies, counts, memory after a tenth and at the end."""
-    served = _served(store, clients)
-    crowd = Crowd(served)
-    pids = {"server": served.server, "worker": served.worker}
-    began = time.monotonic()
-    threads = crowd.run(clients, lambda job: job < jobs)
-    served.wait(lambda: ends(store)["jobs"] >= WARM * clients * jobs, math.inf)
-    early = {name: _memory(pid) for name, pid in pids.items()}
-    for thread in threads:
-        thread.join()
-    seconds = time.monotonic() - began
-    late = {name: _memory(pid) for name, pid in pids.items()}
-    served.stop()
+    with _served(store, clients) as served:
+        crowd = Crowd(served)
+        pids = {"server": served.server, "worker": served.worker}
+        began = time.monotonic()
+        threads = crowd.run(clients, lambda job: job < jobs)
+        warm = WARM * clients * jobs
+        served.wait(lambda: crowd.errors or ends(store)["jobs"] >= warm, math.inf)
+        early = {name: _memory(pid) for name, pid in pids.items()}
+        for thread in threads:
+            thread.join()
+        seconds = time.monotonic() - began
+        late = {name: _memory(pid) for name, pid in pids.items()}
     return {
         **outcome(crowd, store),
         "asked": clients * jobs,
@@ -81,35 +83,38 @@ def _load(store: Path, clients: int, jobs: int) -> dict[str, Any]:
 
 def _crash(store: Path, clients: int, kills: int, seed: int, report: Report) -> dict[str, Any]:
     """Kill worker or server at random while clients ask; wait for what was accepted."""
-    served = _served(store, clients)
-    crowd, chance, over = Crowd(served), random.Random(seed), threading.Event()
-    threads = crowd.run(clients, lambda _: not over.is_set())
-    killed: Counter[str] = Counter()
-    for number in range(kills):
-        time.sleep(chance.uniform(0.1, 3.0))
-        victim = chance.choice(("server", "worker"))
-        killed[victim] += 1
-        if victim == "server":
-            served.kill()
-            served.start()
-        else:
-            _kill(served.worker)
-        if number % 10 == 9:
-            report(f"{number + 1} kills, {len(crowd.accepted)} jobs")
-    over.set()
-    for thread in threads:
-        thread.join()
-    served.stop()
+    chance, over, killed = random.Random(seed), threading.Event(), Counter[str]()
+    with _served(store, clients) as served:
+        crowd = Crowd(served)
+        threads = crowd.run(clients, lambda _: not over.is_set())
+        for number in range(kills):
+            time.sleep(chance.uniform(0.1, 3.0))
+            victim = chance.choice(("server", "worker"))
+            killed[victim] += 1
+            if victim == "server":
+                served.kill()
+                served.start()
+            else:
+                _kill(served.worker)
+            if number % 10 == 9:
+                report(f"{number + 1} kills, {len(crowd.accepted)} jobs")
+        over.set()
+        for thread in threads:
+            thread.join()
     return {**outcome(crowd, store), "killed": dict(killed)}
 
 
-def _served(store: Path, clients: int) -> Served:
-    words = ("--prior", PRIOR, "--queue", str(2 * clients + 8))
-    served = Served(store, *words).start()
-    client = Client(served)
-    served.wait(lambda: client.ask("GET", "/readyz")[0] == 200)
-    client.close()
-    return served
+@contextmanager
+def _served(store: Path, clients: int) -> Iterator[Served]:
+    """A server that takes jobs, ended with the block."""
+    served = Served(store, "--prior", PRIOR, "--queue", str(2 * clients + 8)).start()
+    try:
+        client = Client(served)
+        served.wait(lambda: client.ask("GET", "/readyz")[0] == 200)
+        client.close()
+        yield served
+    finally:
+        served.stop()
 
 
 def _kill(pid: int) -> None:

@@ -102,10 +102,10 @@ class Leases:
 
     def finish(
         self, job: Job, size: int, *, report: dict[str, Any] | None, error: dict[str, Any] | None
-    ) -> bool:
+    ) -> str | None:
         """End the job: with a report it succeeded, with an error it failed, else it was canceled.
 
-        False where it is not this worker's any more; then nothing happened.
+        The state; None where it is not this worker's any more; then nothing happened.
         """
         with self.database.writing() as connection:
             row = connection.execute(
@@ -113,19 +113,19 @@ class Leases:
                 (job["id"], job["token"]),
             ).fetchone()
             if row is None:
-                return False
+                return None
             if row["cancel"] or (report is None and error is None):
                 end(connection, row, "canceled", 0)
-                return True
+                return "canceled"
             connection.execute(
                 "UPDATE jobs SET report = ?, error = ?, step = steps WHERE id = ?",
                 (_json(report), _json(error), job["id"]),
             )
-            if error is None:
-                end(connection, row, "succeeded", size)
-            else:
-                end(connection, row, "failed", size, error=error)
-            return True
+            if error is not None:
+                end(connection, row, "failed", 0, error=error)
+                return "failed"
+            end(connection, row, "succeeded", size)
+            return "succeeded"
 
     def put_back(self, job: Job) -> None:
         """Let another worker do it: this one stops. It does not count as an attempt."""

@@ -40,16 +40,13 @@ def _form(service: Service) -> dict[str, Any]:
     """The parts of a job: all of them, then what each task makes of them."""
     forms = []
     for task in service.tasks.models:
-        params = {"$ref": f"#/components/schemas/{task.capitalize()}Params"}
-        others = {name: False for name in _TOLD if name not in ("image", *UPLOADS[task])}
+        params: dict[str, Any] = {"$ref": f"#/components/schemas/{task.capitalize()}Params"}
+        allowed = ("image", "mask") if task == "inpaint" else ("image",)
         required = ["mask"] if task == "inpaint" else ["params"] if task == "restore" else []
-        forms.append(
-            {
-                "title": task.capitalize(),
-                "properties": {"task": {"const": task}, "params": params, **others},
-                "required": required,
-            }
-        )
+        forms.append(_variant(task, params, allowed, required))
+        if "kernel" in UPLOADS[task]:  # as a file or in words
+            wordless = {"allOf": [params, {"properties": {"kernel": {"type": "null"}}}]}
+            forms.append(_variant(task, wordless, ("image", "kernel"), ["kernel"]))
     schema = {
         "type": "object",
         "properties": {
@@ -66,6 +63,15 @@ def _form(service: Service) -> dict[str, Any]:
         "required": True,
         "content": {"multipart/form-data": {"schema": schema, "encoding": encoding}},
     }
+
+
+def _variant(
+    task: str, params: dict[str, Any], allowed: tuple[str, ...], required: list[str]
+) -> dict[str, Any]:
+    """A form of one task, with these files and no others."""
+    others = {name: False for name in _TOLD if name not in allowed}
+    properties = {"task": {"const": task}, "params": params, **others}
+    return {"title": task.capitalize(), "properties": properties, "required": required}
 
 
 def _without_nulls(told: dict[str, Any]) -> None:

@@ -103,7 +103,7 @@ def accept(
             raise Problem(422, f"{form.task} takes no {name}", field=name)
     if form.task == "inpaint" and "mask" not in form.files:
         raise Problem(422, "is missing: a picture of the photo's size, white = fill", field="mask")
-    if "kernel" in form.files and "kernel" in params:
+    if "kernel" in form.files and params.get("kernel") is not None:
         raise Problem(422, "given twice, as a file and in params", field="kernel")
     suffixes, pixels = _examined(form, params, settings)
     job = uuid.uuid4().hex

@@ -115,16 +115,16 @@ class Worker:
         from restore.server.pictures import size
 
         kept = 0 if report is None else size(result)
-        mine = self.leases.finish(job, kept, report=report, error=error)
-        if not mine:
+        state = self.leases.finish(job, kept, report=report, error=error)
+        if state is None:
             shutil.rmtree(result, ignore_errors=True)
             log("job lost", job=job["id"])
             return
         for path in place.iterdir() if place.is_dir() else ():
-            if path != result or report is None:
+            if path != result or state != "succeeded":
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         seconds = round(time.monotonic() - self.began, 3)
-        log("job ended", job=job["id"], task=job["task"], ok=report is not None, seconds=seconds)
+        log("job ended", job=job["id"], task=job["task"], state=state, seconds=seconds)
         self.say(job["id"])
 
     def _listen(self) -> None:

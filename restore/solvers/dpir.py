@@ -53,22 +53,19 @@ def dpir(
     steps >= 1 network evaluations; lambda_ > 0 is the strength of the prior; zeta >= 0 the share of
     fresh noise, 0 for none; start_sigma and end_sigma are noise levels in the picture on [0, 1],
     by default from 0.2 down to the noise of the measurement, but not below 0.005, where a denoiser
-    has little to say. max_weight bounds the trust in the data against that in the picture, which
-    an ill-conditioned blur needs. ValueError when a level or steps is not positive.
+    has little to say; max_weight bounds the trust in the data against that in the picture.
+    ValueError when a level or steps is not positive.
     """
     where = space(measurement, prior, prox_in)
     seen = where.measurement
     end_sigma = max(deviation(seen), 0.005) if end_sigma is None else end_sigma
     if steps < 1 or min(start_sigma, end_sigma) <= 0:
-        raise ValueError(
-            f"steps >= 1 and positive start_sigma and end_sigma are needed, not {steps}, "
-            f"{start_sigma} and {end_sigma}"
-        )
+        given = f"{steps}, {start_sigma} and {end_sigma}"
+        raise ValueError(f"steps, start_sigma and end_sigma have to be positive, not {given}")
     start_sigma = max(start_sigma, end_sigma)
-    ratio = end_sigma / start_sigma
     u = where.of(smooth_estimate(seen))
     for step in range(1, steps + 1):
-        sigma = start_sigma * ratio ** ((step - 1) / max(steps - 1, 1))
+        sigma = start_sigma * (end_sigma / start_sigma) ** ((step - 1) / max(steps - 1, 1))
         level = prior.schedule.at_ratio(sigma / prior.unit)
         weight = min(trust(seen, prior, level) / lambda_, max_weight)
         where = where.at(u)

@@ -11,6 +11,7 @@ from PIL import Image
 from operators import kernels
 from operators.blur import Blur
 from operators.resize import Downsample
+from operators.tone import Gamma
 from restore.images import read, read_mask
 from tests.cli.conftest import Command
 
@@ -32,6 +33,16 @@ def test_the_picture_is_the_operators(
     assert photomend("degrade", photo, *words).code == 0
     expected = operator(read(photo).pixels).clamp(0, 1)
     torch.testing.assert_close(read("photo.degraded.png").pixels, expected, rtol=0, atol=HALF_LEVEL)
+
+
+def test_a_camera_blurs_light_and_then_clips(photo: Path, photomend: Command) -> None:
+    words = ("--kernel", "disk:3", "--camera", "srgb")
+    assert photomend("degrade", photo, *words).code == 0
+    light = Gamma().inverse(read(photo).pixels)
+    expected = Gamma()(Blur(kernels.disk(3))(light)).clamp(0, 1)
+    found = read("photo.degraded.png").pixels
+    torch.testing.assert_close(found, expected, rtol=0, atol=HALF_LEVEL + 1e-5)
+    assert "--camera srgb" in json.loads(Path("photo.degraded.json").read_text())["undo"]
 
 
 def test_the_kernel_used_is_kept(photo: Path, photomend: Command) -> None:

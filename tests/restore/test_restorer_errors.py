@@ -235,6 +235,12 @@ def test_a_measurement_that_the_operator_cannot_give_is_refused(
     assert prior.asked == 0
 
 
+def test_a_kernel_far_larger_than_the_photo_is_refused_at_once() -> None:
+    kernel = torch.ones(2001, 2001)
+    with pytest.raises(ValueError, match="too small for Blur"):
+        restore.deblur(torch.rand(1, 3, 48, 64), kernel=kernel, noise=0.01)
+
+
 def test_a_mask_of_another_size_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"^unknown: got torch.bool \(4,\)"):
         Mask(torch.zeros(4, dtype=torch.bool))

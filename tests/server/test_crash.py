@@ -139,15 +139,29 @@ def test_who_has_lost_a_job_cannot_end_it(tmp_path: Path) -> None:
         old.check(stale)
     with pytest.raises(Lost):
         old.progress(stale, 1, 2, None)
-    assert old.finish(stale, 0, report={"by": "old"}, error=None) is False
+    assert old.finish(stale, 0, report={"by": "old"}, error=None) is None
     old.put_back(stale)
-    assert new.finish(fresh, 0, report={"by": "new"}, error=None) is True
-    assert new.finish(fresh, 0, report={"by": "new"}, error=None) is False
+    assert new.finish(fresh, 0, report={"by": "new"}, error=None) == "succeeded"
+    assert new.finish(fresh, 0, report={"by": "new"}, error=None) is None
     found = store.get("one", "")
     assert found is not None
     assert (found["state"], found["report"]) == ("succeeded", '{"by": "new"}')
     kinds = [row["kind"] for row in store.events("one", 0)]
     assert kinds == ["queued", "running", "queued", "running", "succeeded"]
+    store.database.close()
+
+
+def test_a_cancel_in_the_last_step_holds(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    leases = Leases(store)
+    store.add(asked("late"), Bounds(10, 10**9))
+    job = leases.claim()
+    assert job is not None
+    assert store.cancel("late")["state"] == "running"
+    assert leases.finish(job, 7, report={}, error=None) == "canceled"
+    found = store.get("late", "")
+    assert found is not None
+    assert (found["state"], found["bytes"], found["report"]) == ("canceled", 0, None)
     store.database.close()
 
 
