@@ -105,8 +105,9 @@ def _parts(squares: Tensor, measured: Tensor) -> tuple[list[list[list[float | No
     squares, measured: (B, C, h, w).
     """
     height, width = squares.shape[2:]
-    grid = [max(1, min(_PARTS, side // _PART_SIDE)) for side in (height, width)]
-    size = height * width / (grid[0] * grid[1])
+    rows, columns = (max(1, min(_PARTS, side // _PART_SIDE)) for side in (height, width))
+    grid = (rows, columns)
+    size = height * width / (rows * columns)
     counts = size * adaptive_avg_pool2d(measured.sum(1), grid)
     parts = size * adaptive_avg_pool2d(squares.sum(1), grid) / counts.clamp(min=1)
     failed = (parts > _highest(counts.clamp(min=1))) & (counts >= 1)
