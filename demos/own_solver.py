@@ -34,9 +34,9 @@ def proximal_gradient(
     prior: Prior,
     seeds: Seeds,
     *,
-    steps: int = 30,
-    gamma: float = 1.0,
-    sigma: float = 0.05,
+    steps: int = 60,
+    gamma: float = 1.9,
+    sigma: float = 0.03,
 ) -> Iterator[State]:
     """gamma: length of a step, below 2 / |A|^2; sigma: what the denoiser removes, on [0, 1]."""
     operator, y = measurement.operator, measurement.y

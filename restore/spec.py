@@ -127,8 +127,9 @@ class Degrade(Declared):
         0.0, description="Standard deviation of white noise, in [0, 1], or as 6.4/255."
     )
     camera: Literal["none", "srgb"] = Field(
-        "none", description="What is blurred: srgb is light, which is then coded and clipped; "
-        "none the values as they are."
+        "none",
+        description="What is blurred: srgb is light, which is then coded and clipped; "
+        "none the values as they are.",
     )
     jpeg: int | None = Field(None, ge=1, le=100, description="Compress at last; the quality.")
     seed: int = Field(0, ge=0, description="Of the noise and of a random mask.")

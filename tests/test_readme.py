@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PICTURE = re.compile(r"""[\w./*-]*\w\.(?:png|jpe?g|tiff?|webp|npy)""")
-LONG = ("demo", "bench", "doctor", "train")
+LONG = ("demo", "bench", "doctor", "train", "serve")
 """Commands of minutes; the tests of the command line and the slow test below run them."""
 
 
@@ -86,7 +86,7 @@ def test_every_line_of_shell_is_known() -> None:
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for line in commands():
         words = shlex.split(line)
-        known = words[0] in ("photomend", "git", "cd", "pip", "python", "cat")
+        known = words[0] in ("photomend", "git", "cd", "pip", "python", "cat", "curl")
         assert known or (words[0] == "make" and set(words[1:]) <= targets), line
 
 

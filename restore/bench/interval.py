@@ -60,9 +60,8 @@ def main(
     report.json holds. BenchError where there are no photographs to fit on, or none to measure.
     """
     place = protocol.default_folder() if folder is None else folder
-    pictures = [
-        protocol.load_picture(*found, size) for found in protocol.find_pictures(place, limit)
-    ]
+    found = protocol.find_pictures(place, limit)
+    pictures = [protocol.load_picture(*each, size) for each in found]
     if {picture.group == fit for picture in pictures} != {True, False}:
         raise BenchError(f"fit: {fit} must be one set of several in {place}")
     restorer = Restorer(prior, solver)
@@ -76,7 +75,10 @@ def main(
                 f"{cases[-1].psnr:.2f} dB, order {cases[-1].order:.2f}"
             )
     settings = {"solver": solver, "samples": samples, "sigma": sigma, "fit": fit, "size": size}
-    summary = {"settings": settings, **summarise(cases, fit)}
+    return _written({"settings": settings, **summarise(cases, fit)}, output, report)
+
+
+def _written(summary: dict[str, Any], output: Path, report: Report) -> dict[str, Any]:
     output.mkdir(parents=True, exist_ok=True)
     (output / "report.json").write_text(json.dumps(summary, indent=1) + "\n")
     (output / "report.md").write_text(markdown(summary))

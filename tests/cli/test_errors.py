@@ -33,7 +33,7 @@ BAD = [
     ("deblur photo.png -k disk:1 --boundary wrap", 2, "--boundary: got 'wrap'"),
     ("deblur photo.png -k disk:1 --solver dpirr", 2, "did you mean dpir"),
     ("deblur photo.png -k disk:1 --solver none:solver", 2, "none:solver"),
-    ("deblur photo.png -k disk:1 --option lamda_=1", 2, "did you mean lambda_"),
+    ("deblur photo.png -k disk:1 --option raech=1", 2, "did you mean reach"),
     ("deblur photo.png -k disk:1 --option lambda_", 2, "write it as name=value"),
     ("deblur photo.png -k disk:1 --steps 0", 2, "--steps: got '0'"),
     ("deblur photo.png -k disk:1 --seed -1", 2, "--seed: got '-1'"),

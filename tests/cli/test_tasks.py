@@ -80,7 +80,7 @@ def test_samples_are_written_beside_their_mean(photo: Path, photomend: Command) 
     outcome = photomend("deblur", photo, "-k", "disk:1", "--samples", 2, "--solver", "sdedit")
     assert outcome.code == 0, outcome.err
     names = {path.name for path in Path().glob("photo.deblurred*")}
-    parts = {"", ".sample1", ".sample2", ".std"}
+    parts = {"", ".sample1", ".sample2", ".std", ".undetermined"}
     assert names == {f"photo.deblurred{part}.png" for part in parts} | {"photo.deblurred.json"}
     drawn = [pixels(f"photo.deblurred.sample{k}.png") for k in (1, 2)]
     assert (drawn[0] != drawn[1]).any()
