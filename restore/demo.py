@@ -94,7 +94,7 @@ def cases(seed: int = 0) -> Iterator[Case]:
     y = truth.masked_fill(unknown, 1)
     yield Case("inpaint", "scratched", y, partial(inpaint, y, unknown), truth, (0.5, 0.4))
     clock = read(data.clock()).pixels
-    yield Case("clock", "blurred in the camera", clock, partial(deblur, clock))
+    yield Case("clock", "blurred in the camera", clock, partial(deblur, clock, camera="srgb"))
 
 
 def _piece(pixels: Tensor, case: Case, side: int = 256) -> Tensor:

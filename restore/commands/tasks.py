@@ -162,7 +162,8 @@ def _watched(solver: Any, samples: int, progress: Progress) -> Any:
     def watched(*arguments: Any, **options: Any) -> Iterator[Any]:
         before = next(calls)
         for state in solver(*arguments, **options):
-            progress.step(before * state.steps + state.step, samples * state.steps)
+            runs = max(samples, before + 1)  # more where one is made again with another noise
+            progress.step(before * state.steps + state.step, runs * state.steps)
             yield state
 
     return watched
