@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 
 from operators.base import LinearOperator, Operator, conjugate_gradients
+from operators.linearised import Bent
+from operators.linearised import linearised as seen_near
 from operators.measurement import Measurement
 from operators.noise import Gaussian
 from operators.seeds import Seeds
@@ -42,11 +44,19 @@ def conditional(
     iterations: int,
     temperature: float = 0.0,
 ) -> Draw:
-    """The draw of z, D being its linear part where it has one.
+    """The draw of z, D being its linear part where it has one, and A near the mean if it is Bent.
 
     n and n' are multiplied by the temperature; 0 draws nothing and gives the mode. iterations >= 1
     of conjugate gradients at most, where A is not linear or its noise not Gaussian.
     """
+    if isinstance(measurement.operator, Bent):
+
+        def draw(x: Tensor, spread: float) -> Tensor:
+            seen = seen_near(measurement, prior.decode(x))
+            near = conditional(seen, prior, seeds, iterations=iterations, temperature=temperature)
+            return near(x, spread)
+
+        return draw
     if isinstance(measurement.operator, LinearOperator) and isinstance(measurement.noise, Gaussian):
         try:
             Linear(prior, measurement.y)

@@ -30,6 +30,7 @@ import torch
 from torch import Tensor
 
 from operators.base import Operator
+from operators.linearised import Bent
 from operators.measurement import Measurement
 from operators.seeds import Seeds
 from priors.base import Prior
@@ -42,7 +43,7 @@ from restore.solvers.smooth import first_guess
 
 @torch.no_grad()
 def pnpdm(
-    measurement: Measurement[Operator],
+    measurement: Measurement[Operator | Bent],
     prior: Prior,
     seeds: Seeds,
     *,

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
 from operators.base import LinearOperator, conjugate_gradients
+from operators.linearised import linearised
 from operators.measurement import Measurement
 from restore.solvers.base import Function, deviation, inner
 
@@ -50,9 +51,10 @@ def smooth_estimate(
 
 
 def first_guess(measurement: Measurement[Any]) -> Tensor:
-    """The smooth picture where the operator is linear, a grey one elsewhere."""
-    if isinstance(measurement.operator, LinearOperator):
-        return smooth_estimate(measurement)
+    """The smooth picture where the operator is linear or looks so, a grey one elsewhere."""
+    seen = linearised(measurement)
+    if isinstance(seen.operator, LinearOperator):
+        return smooth_estimate(seen)
     return measurement.y.new_full(measurement.image_shape, 0.5)
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 import torch
 
-from operators.linearised import Linearisable, linearised
+from operators.linearised import Linearisable
 from operators.measurement import Measurement
 from operators.seeds import Seeds
 from priors.base import Prior
@@ -59,8 +59,7 @@ def tradeoff(
     if whole == steps - draws:
         return
     levels = falling(prior, draws, start_sigma, end_sigma)
-    seen = linearised(measurement, prior.decode(mean))
-    draw = conditional(seen, prior, seeds, iterations=30, temperature=1.0)
+    draw = conditional(measurement, prior, seeds, iterations=30, temperature=1.0)
     x = mean
     for step, t in enumerate(levels[:-1], start=steps - draws + 1):
         z = draw(x, t.ratio)

@@ -70,7 +70,14 @@ def test_saturation_is_censored() -> None:
     assert float(psnr(seeing.pixels, truth)) > float(psnr(blind.pixels, truth)) + 0.3
 
 
-@pytest.mark.parametrize("solver", ["dpir", "diffpir"])
+def test_several_samples_take_a_camera_too() -> None:
+    data, truth = photo(lit(), 75)
+    result = restore.deblur(data, noise=SIGMA, samples=2, inner=1, **FAST)
+    assert result.report["solver"] == "pnpdm" and result.report["camera"] is not None
+    assert float(psnr(result.pixels, truth)) > float(psnr(read(data).pixels, truth)) + 3
+
+
+@pytest.mark.parametrize("solver", ["dpir", "diffpir", "tradeoff"])
 def test_solvers_that_linearise_take_a_camera(solver: str) -> None:
     data, truth = photo(lit(), None)
     result = restore.deblur(data, solver=solver, noise=SIGMA, **FAST)
