@@ -10,6 +10,9 @@ import numpy
 import torch
 from torch import Tensor
 
+LARGEST = 500
+"""Sigma, radius or length in pixels beyond which a kernel is a mistake."""
+
 
 def gaussian(sigma: float, size: int | None = None) -> Tensor:
     """Sample exp(-r^2 / 2 sigma^2), sigma > 0 in pixels.
@@ -161,14 +164,14 @@ def _splat(points: Tensor, size: int) -> Tensor:
 
 
 def _half(size: int, least: int = 1) -> int:
-    if size < least or size % 2 == 0:
+    if not least <= size < 8 * LARGEST or size % 2 == 0:
         raise ValueError(f"size: got {size}; pass an odd number of pixels >= {least}")
     return size // 2
 
 
 def _require_positive(name: str, value: float) -> None:
-    if not 0 < value < math.inf:
-        raise ValueError(f"{name}: got {value}; pass a finite number of pixels > 0")
+    if not 0 < value <= LARGEST:
+        raise ValueError(f"{name}: got {value}; pass a number of pixels > 0, up to {LARGEST}")
 
 
 def _first_line(error: Exception) -> str:

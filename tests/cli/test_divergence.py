@@ -37,7 +37,7 @@ def test_divergence_is_one_line_and_no_picture(
 def test_names_are_refused_before_the_prior_is_loaded(photo: Path, photomend: Command) -> None:
     words = ("deblur", photo, "-k", "disk:1", "--prior", "./none")
     assert photomend(*words).code == 4
-    outcome = photomend(*words, "--option", "lamda_=1")
+    outcome = photomend(*words, "--solver", "dpir", "--option", "lamda_=1")
     assert outcome.code == 2
     assert outcome.err == "photomend: dpir has no option 'lamda_'; did you mean lambda_?\n"
     outcome = photomend(*words, "--solver", "dpri")

@@ -151,9 +151,9 @@ def test_quiet_says_nothing_when_all_is_well(photo: Path, photomend: Command) ->
 
 def test_an_option_of_the_solver_reaches_it(photo: Path, photomend: Command) -> None:
     words = ("deblur", photo, "-k", "disk:1", *QUICK)
-    assert photomend(*words, "--option", "lambda_=0.5").code == 0
+    assert photomend(*words, "--option", "reach=0.2").code == 0
     options = json.loads(Path("photo.deblurred.json").read_text())["options"]
-    assert options["lambda_"] == 0.5
+    assert options["reach"] == 0.2
 
 
 def test_the_kernel_that_was_estimated_lies_beside_the_picture(

@@ -229,3 +229,11 @@ def test_files_without_a_kernel_are_refused(tmp_path: Path) -> None:
 def test_a_matlab_7_3_file_is_refused_with_a_cure(data_folder: Path) -> None:
     with pytest.raises(ValueError, match="save it with '-v7'"):
         kernels.load(data_folder / "eval" / "kernels" / "Levin09.mat")
+
+
+@pytest.mark.parametrize(
+    "text", ["disk:100000", "motion:99999,3", "gaussian:1e9", "walk:100001", "gaussian:2,99999"]
+)
+def test_absurd_kernels_are_refused_before_they_are_drawn(text: str) -> None:
+    with pytest.raises(ValueError, match="pass a"):
+        kernels.parse(text)
