@@ -1,0 +1,1 @@
+"""The prior, the solvers and the operators inside other people's pipelines."""
