@@ -13,6 +13,7 @@ from restore.commands.failure import FAILED, Refusal
 from restore.commands.files import STREAM, SUFFIXES, Job, gather, plan, read_source
 from restore.commands.parameters import checked
 from restore.commands.progress import Progress
+from restore.decode import header
 
 TAGS = {
     "deblur": ".deblurred",
@@ -44,6 +45,8 @@ def run(
     jobs = plan(found, output, TAGS[task], endings, filter(os.path.isfile, used))
     if isinstance(options, spec.Inpaint) and not os.path.exists(options.mask):
         raise Refusal(f"--mask {options.mask}: no such file or folder", FAILED)
+    if len(jobs) == 1 and os.path.isfile(source := jobs[0].source):
+        header(Path(source).read_bytes(), source)  # what is no photo is refused before torch loads
     restored = Restored(task, options, solver_options, manner.overwrite)
     if manner.overwrite or any(not os.path.exists(job.target) for job in jobs):
         restored.prepare()
