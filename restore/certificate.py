@@ -88,7 +88,7 @@ def certify(measurement: Measurement[Operator], x: Tensor) -> Certificate:
     verdict = [_verdict(value, band) for value in chi_square]
     accepted = [one == CONSISTENT for one in verdict]
     verdict = [
-        f"{one}, but for {share:.0%} of it" if one == CONSISTENT and share else one
+        f"{one}, but for {share:.1%} of it" if one == CONSISTENT and share else one
         for one, share in zip(verdict, unexplained, strict=True)
     ]
     return Certificate(chi_square, band, accepted, verdict, parts, unexplained)

@@ -6,7 +6,6 @@ the estimated and with the true kernel, by sparse gradients as Levin et al. do a
 variation; distances are the least over small shifts, without the borders, as theirs.
 """
 
-import json
 import math
 import time
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ from operators.noise import Gaussian
 from operators.seeds import Seeds
 from restore.bench import protocol
 from restore.bench.protocol import LEVIN_FILE, BenchError
-from restore.bench.run import Report
+from restore.bench.reports import Report, written
 from restore.bench.sparse import sparse
 from restore.bench.variational import total_variation
 from restore.blind import NotBlurred, Unknowable, correlation, estimate_kernel
@@ -76,11 +75,7 @@ def main(
         "confidence": calibration(rows),
         "photos": rows,
     }
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "report.json").write_text(json.dumps(summary, indent=1) + "\n")
-    (output / "report.md").write_text(markdown(summary))
-    report(f"report.md and report.json are in {output}")
-    return summary
+    return written(summary, markdown(summary), output, report)
 
 
 def cases(folder: Path, limit: int | None, seed: int) -> Iterator[Case]:

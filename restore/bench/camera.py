@@ -7,7 +7,6 @@ photo is restored by the default solver with models that know more and more of t
 """
 
 import io
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,7 +26,8 @@ from operators.noise import Gaussian
 from operators.seeds import Seeds
 from operators.tone import Gamma
 from restore.bench import protocol
-from restore.bench.run import Report, lpips_distance
+from restore.bench.reports import Report, written
+from restore.bench.run import lpips_distance
 from restore.metrics import psnr
 from restore.restorer import Restorer
 
@@ -89,11 +89,7 @@ def main(
         "damage": {damage: summarised(rows, damage) for damage in DAMAGE},
         "photos": rows,
     }
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "report.json").write_text(json.dumps(summary, indent=1) + "\n")
-    (output / "report.md").write_text(markdown(summary))
-    report(f"report.md and report.json are in {output}")
-    return summary
+    return written(summary, markdown(summary), output, report)
 
 
 def taken(x: Tensor, blurred: str, damage: str, sigma: float, seeds: Seeds) -> Shot:

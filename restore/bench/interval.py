@@ -4,7 +4,6 @@ The factors of `restore.uncertainty` are the quantiles of the errors over one se
 all tasks together; the report has their coverage on the others, a task at a time.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from restore.bench import protocol
 from restore.bench.protocol import BenchError, Picture, Task
-from restore.bench.run import Report
+from restore.bench.reports import Report, written
 from restore.metrics import psnr
 from restore.restorer import Restorer
 from restore.uncertainty import FACTORS, spread
@@ -75,15 +74,8 @@ def main(
                 f"{cases[-1].psnr:.2f} dB, order {cases[-1].order:.2f}"
             )
     settings = {"solver": solver, "samples": samples, "sigma": sigma, "fit": fit, "size": size}
-    return _written({"settings": settings, **summarise(cases, fit)}, output, report)
-
-
-def _written(summary: dict[str, Any], output: Path, report: Report) -> dict[str, Any]:
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "report.json").write_text(json.dumps(summary, indent=1) + "\n")
-    (output / "report.md").write_text(markdown(summary))
-    report(f"report.md and report.json are in {output}")
-    return summary
+    summary = {"settings": settings, **summarise(cases, fit)}
+    return written(summary, markdown(summary), output, report)
 
 
 def _case(restorer: Restorer, task: Task, picture: Picture, sigma: float, samples: int) -> Case:

@@ -7,7 +7,6 @@ across them over that elsewhere, over the same of the picture restored without w
 filled holes the same is told at their edge, against a ring of known pixels.
 """
 
-import json
 import multiprocessing
 import tempfile
 import time
@@ -23,7 +22,7 @@ from torch import Tensor
 from operators import kernels
 from operators.blur import Blur
 from restore.bench import protocol
-from restore.bench.run import Report
+from restore.bench.reports import Report, written
 from restore.bench.seams import borders, filled, seam
 from restore.images import read, write
 from restore.memory import NotEnoughMemory, memory_held
@@ -80,11 +79,7 @@ def main(
     summary["bytes a pixel"] = slope([(row["side"] ** 2, row["taken"]) for row in windows])
     summary["refused"] = alone(refusal, options)
     summary["filled"] = filled(folder, {"steps": steps, "prior": prior})
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "report.json").write_text(json.dumps(summary, indent=1) + "\n")
-    (output / "report.md").write_text(markdown(summary))
-    report(f"report.md and report.json are in {output}")
-    return summary
+    return written(summary, markdown(summary), output, report)
 
 
 def mirrored(photo: Tensor, height: int, width: int) -> Tensor:

@@ -23,7 +23,8 @@ from restore.bench.chart import draw, markdown
 from restore.bench.methods import DEFAULT_SOLVER
 from restore.bench.protocol import BenchError
 from restore.bench.quality import reconstruction
-from restore.bench.run import Report, lpips_distance
+from restore.bench.reports import Report
+from restore.bench.run import lpips_distance
 from restore.bench.speed import EVALUATION
 from restore.restorer import Restorer
 

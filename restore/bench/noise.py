@@ -5,7 +5,6 @@ whose own noise of 0.29/255 then counts. A photo's own grain cannot be told from
 count, though the estimate has to tell both. Shot noise: variance = gain x + sigma^2.
 """
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from torch import Tensor
 from operators.noise import Gaussian, PoissonGaussian
 from operators.seeds import Seeds
 from restore.bench import protocol
-from restore.bench.run import Report
+from restore.bench.reports import Report, written
 from restore.images import read
 from restore.noise_level import ROUNDING, estimate_noise, estimate_sigma
 
@@ -60,11 +59,7 @@ def main(
         "gaussian": rows,
         "shot": [shot(photos, gain, sigma / 255, seed) for gain, sigma in SHOT],
     }
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "report.json").write_text(json.dumps(summary, indent=1) + "\n")
-    (output / "report.md").write_text(markdown(summary))
-    report(f"report.md and report.json are in {output}")
-    return summary
+    return written(summary, markdown(summary), output, report)
 
 
 def ratio(x: Tensor, sigma: float, bits: int | None, seeds: Seeds) -> float:

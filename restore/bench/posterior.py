@@ -5,7 +5,6 @@ Gaussian prior, and of a mixture of three modes of which one is off along the nu
 operator (`restore.bench.toy`, `restore.bench.exact`).
 """
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -23,7 +22,7 @@ from priors.schedule import Level
 from restore import solvers as known
 from restore.bench.exact import DRAWS, LEVEL, calibration, coverage, errors, posterior
 from restore.bench.protocol import BenchError
-from restore.bench.run import Report
+from restore.bench.reports import Report, written
 from restore.bench.toy import KINDS, SIGMA, cosine, draw, last, problem, sample
 from restore.preparation import CountedPrior
 from restore.solvers import Solver
@@ -65,11 +64,7 @@ def main(
         "settings": {"draws": draws, "seed": seed, "sigma": SIGMA, "level": LEVEL},
         "solvers": rows,
     }
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "report.json").write_text(json.dumps(summary, indent=1) + "\n")
-    (output / "report.md").write_text(markdown(summary))
-    report(f"report.md and report.json are in {output}")
-    return summary
+    return written(summary, markdown(summary), output, report)
 
 
 def operator_of(solver: Solver) -> type[Operator]:

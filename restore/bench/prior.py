@@ -25,7 +25,8 @@ from restore.bench.peers import (
 )
 from restore.bench.protocol import BenchError, Picture
 from restore.bench.quality import GREY_SIGMA, SIGMAS, Denoiser
-from restore.bench.run import Report, evenly, lpips_distance
+from restore.bench.reports import Report
+from restore.bench.run import evenly, lpips_distance
 from restore.bench.speed import cost
 from restore.images import read, write
 from restore.restorer import Restorer

@@ -19,13 +19,13 @@ from restore.bench.methods import DEFAULT_SOLVER, Learned, Method, choose
 from restore.bench.peers import peers_folder
 from restore.bench.protocol import BenchError, Picture, Task
 from restore.bench.records import Cache
+from restore.bench.reports import Report
 from restore.bench.speed import speed
 from restore.bench.tables import markdown, summarise
 from restore.images import read, write
 from restore.metrics import MetricError, lpips
 from restore.sheet import sheet
 
-Report = Callable[[str], None]
 Progress = Callable[[int, int], None]
 """Told how many estimates are made, of how many that this run has to make."""
 SHEET_PICTURES = 3

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from restore.bench.crowd import Crowd, ends, latency, outcome
-from restore.bench.run import Report
+from restore.bench.reports import Report
 from restore.bench.served import Client, Served
 
 PRIOR = "restore.bench.white:white"

@@ -185,7 +185,7 @@ def test_a_part_that_moved_by_itself_is_found_on_the_map() -> None:
     assert failed == [(4, 6)]
     assert certificate.unexplained == [pytest.approx(1 / 64)]
     assert certificate.accepted == [True] and certificate.verdict == [
-        f"{CONSISTENT}, but for 2% of it"
+        f"{CONSISTENT}, but for 1.6% of it"
     ]
 
 
