@@ -70,7 +70,11 @@ def deblur(
     def run(operator: Operator, noise: float | Noise | None) -> Result:
         return _run(seen, operator, seen.pixels, noise, seed, samples, polish, options)
 
-    return _deblurred(seen, kernel, boundary, model, noise, run)
+    result = _deblurred(seen, kernel, boundary, model, noise, run)
+    if kernel is None and camera == "auto" and model is not None and not _accepted(result):
+        plain = _deblurred(seen, kernel, boundary, None, noise, run)
+        return plain if _accepted(plain) else result
+    return result
 
 
 def upscale(
@@ -148,6 +152,10 @@ def as_kernel(kernel: str | Path | Tensor | Any) -> Tensor:
     return kernels.normalised(torch.as_tensor(kernel, dtype=torch.float32))
 
 
+def _accepted(result: Result) -> bool:
+    return all(result.report["certificate"]["accepted"])
+
+
 def _deblurred(
     seen: Photo,
     kernel: Any,
@@ -186,7 +194,7 @@ def with_estimate(
     least = max(found.noise, KERNEL_ERROR)
     result = run(least if noise is None else noise)
     certificate = result.report["certificate"]
-    if noise is None and not all(certificate["accepted"]):
+    if noise is None and not _accepted(result):
         least *= math.sqrt(max(certificate["chi_square"]))
         result = run(least)
     told = {name: getattr(found, name) for name in ("family", "parameters", "confidence", "noise")}
