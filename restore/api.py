@@ -20,6 +20,7 @@ from operators.noise import Noise
 from operators.resize import Downsample, Filter
 from restore import solvers
 from restore.blind import Blind, estimate_kernel
+from restore.blind.refined import refined
 from restore.camera import camera_of, file_sigma
 from restore.images import Photo, read, read_mask
 from restore.preparation import CALL, OWN
@@ -50,15 +51,16 @@ def deblur(
     """Remove a blur from a photo.
 
     kernel: "motion:17,32" (length in pixels, angle in degrees), "disk:4", "gaussian:2", a file, or
-    an array (h, w), normalised to sum to one. None: estimated (`restore.blind`); the result's
-    `kernel` is what was found, its report's "blur" how sure that is; where noise is None, too, it
-    is at least 0.01, and larger where needed: such a kernel's errors count as noise. boundary: the
-    world beyond the frame: "valid" supposes nothing (photos from a camera); reflect, replicate,
-    circular are for simulated blur. camera: "auto", for a file, bytes or PIL image: light was
-    blurred, then clipped, coded and compressed as the file says (`operators.exposure`), for arrays
-    and tensors "none", values were; "srgb", without JPEG; a `Camera`. All else as of `Restorer` and
-    its `stream`. Where no solver is named, it is tradeoff, whose fidelity leads from 1, the safest
-    picture, to 0, the most probable detail; and pnpdm for several samples.
+    an array (h, w), normalised to sum to one. None: estimated (`restore.blind`), a free one refined
+    with the prior; the result's `kernel` is what was found, its report's "blur" how sure that is;
+    where noise is None, too, it is at least 0.01, and larger where needed: such a kernel's errors
+    count as noise. boundary: the world beyond the frame: "valid" supposes nothing (photos from a
+    camera); reflect, replicate, circular are for simulated blur. camera: "auto", for a file, bytes
+    or PIL image: light was blurred, then clipped, coded and compressed as the file says
+    (`operators.exposure`), for arrays and tensors "none", values were; "srgb", without JPEG; a
+    `Camera`. All else as of `Restorer` and its `stream`. Where no solver is named, it is tradeoff,
+    whose fidelity leads from 1, the safest picture, to 0, the most probable detail; and pnpdm for
+    several samples.
 
     PhotoError for a photo that cannot be read, ValueError for a kernel or an argument, PriorError.
     NotBlurred and Unknowable, ValueErrors, for a photo of which no blur can be estimated.
@@ -70,10 +72,12 @@ def deblur(
     def run(operator: Operator, noise: float | Noise | None) -> Result:
         return _run(seen, operator, seen.pixels, noise, seed, samples, polish, options)
 
-    result = _deblurred(seen, kernel, boundary, model, noise, run)
-    if kernel is None and camera == "auto" and model is not None and not _accepted(result):
-        plain = _deblurred(seen, kernel, boundary, None, noise, run)
-        return plain if _accepted(plain) else result
+    found = _estimated(seen, noise, options) if kernel is None else None
+    blur = Blur((as_kernel(kernel) if found is None else found.kernel).to(seen.pixels), boundary)
+    result = _deblurred(seen, blur, found, model, noise, run)
+    if found and camera == "auto" and model is not None and not result.accepted:
+        plain = _deblurred(seen, blur, found, None, noise, run)
+        return plain if plain.accepted else result
     return result
 
 
@@ -125,7 +129,7 @@ def inpaint(
         return result
     kept = torch.where(unknown, result.pixels, seen.pixels)
     drawn = torch.where(unknown, result.samples, seen.pixels)
-    return Result(kept, drawn, result.std, result.report, result.photo)
+    return replace(result, pixels=kept, samples=drawn)
 
 
 def restore(
@@ -152,28 +156,24 @@ def as_kernel(kernel: str | Path | Tensor | Any) -> Tensor:
     return kernels.normalised(torch.as_tensor(kernel, dtype=torch.float32))
 
 
-def _accepted(result: Result) -> bool:
-    return all(result.report["certificate"]["accepted"])
-
-
 def _deblurred(
     seen: Photo,
-    kernel: Any,
-    boundary: Boundary,
+    blur: Blur,
+    found: Blind | None,
     model: Camera | None,
     noise: float | Noise | None,
     run: Callable[[Operator, float | Noise | None], Result],
 ) -> Result:
-    """The result in the photo's window, by a blur that is given or estimated."""
+    """The result in the photo's window; found: the estimate that the blur is of, None if given."""
     hidden = file_sigma(seen.pixels, model) if noise is None else None
-    found = _estimated(seen, noise, hidden) if kernel is None else None
-    blur = Blur((as_kernel(kernel) if found is None else found.kernel).to(seen.pixels), boundary)
     operator = blur if model is None else Exposure(blur, model)
 
     def told(noise: float | Noise | None) -> Result:
         return run(operator, hidden if noise is None else noise)
 
-    result = told(noise) if found is None else with_estimate(found, noise, told)
+    if found:
+        least = replace(found, noise=max(found.noise, hidden or 0.0))
+    result = with_estimate(least, noise, told) if found else told(noise)
     used = {**result.report["noise"], "estimated": noise is None}
     result = replace(result, report={"camera": None, **result.report, "noise": used})
     height, width = seen.pixels.shape[2:]
@@ -181,10 +181,11 @@ def _deblurred(
     return result.window(*margins, height, width)
 
 
-def _estimated(photo: Photo, noise: float | Noise | None, hidden: float | None) -> Blind:
+def _estimated(photo: Photo, noise: float | Noise | None, options: dict[str, Any]) -> Blind:
     sigma = float(noise) if isinstance(noise, int | float) and noise > 0 else None
     found = estimate_kernel(photo.pixels, sigma=sigma)
-    return replace(found, noise=max(found.noise, hidden or 0.0))
+    restorer, _ = made(options)
+    return refined(found, photo.pixels.to(restorer.device), restorer.prior)
 
 
 def with_estimate(
@@ -194,7 +195,7 @@ def with_estimate(
     least = max(found.noise, KERNEL_ERROR)
     result = run(least if noise is None else noise)
     certificate = result.report["certificate"]
-    if noise is None and not _accepted(result):
+    if noise is None and not result.accepted:
         least *= math.sqrt(max(certificate["chi_square"]))
         result = run(least)
     told = {name: getattr(found, name) for name in ("family", "parameters", "confidence", "noise")}

@@ -25,9 +25,11 @@ _ROUNDS = 5
 _LAMBDA, _LEAST_LAMBDA, _DECAY = 4e-3, 1e-4, 1.1
 _MOST_BETA = 1e5
 _CUT, _LEAST_MASS = 0.05, 0.1
+GAMMA = 3.0
+"""Weight of the square of a kernel, where gradients are of pictures on [0, 1]."""
 
 
-def free_kernel(plane: Tensor, size: int, gamma: float = 3.0) -> Tensor:
+def free_kernel(plane: Tensor, size: int, gamma: float = GAMMA) -> Tensor:
     """Estimate a kernel within size x size from a plane (H, W); size odd, gamma >= 0."""
     levels = max(0, math.floor(math.log(_LEAST_SIZE / size) / math.log(_SCALE)))
     lambda_, kernel = _LAMBDA, plane.new_zeros(3, 3)
@@ -76,8 +78,8 @@ def _at_scale(plane: Tensor, kernel: Tensor, lambda_: float, gamma: float) -> tu
     target = gradient(y) * inside
     for turn in range(_ROUNDS):
         x = _edges(y, kernel, lambda_)
-        kernel = _fitted(gradient(x) * inside, target, len(kernel), gamma)
-        kernel = centred(_cut(kernel, _CUT if turn == _ROUNDS - 1 else 0.0))
+        kernel = fitted(gradient(x) * inside, target, len(kernel), gamma)
+        kernel = centred(cut(kernel, _CUT if turn == _ROUNDS - 1 else 0.0))
         lambda_ = max(lambda_ / _DECAY, _LEAST_LAMBDA)
     return kernel, lambda_
 
@@ -98,7 +100,9 @@ def _edges(y: Tensor, kernel: Tensor, lambda_: float) -> Tensor:
     return x
 
 
-def _fitted(source: Tensor, target: Tensor, size: int, gamma: float, steps: int = 60) -> Tensor:
+def fitted(
+    source: Tensor, target: Tensor, size: int, gamma: float = GAMMA, steps: int = 60
+) -> Tensor:
     """Minimise |k * source - target|^2 + gamma |k|^2 over k >= 0 within size x size.
 
     The normal equations are a convolution with the autocorrelation of source, of twice the size;
@@ -123,7 +127,7 @@ def _fitted(source: Tensor, target: Tensor, size: int, gamma: float, steps: int 
     return k
 
 
-def _cut(kernel: Tensor, share: float) -> Tensor:
+def cut(kernel: Tensor, share: float = _CUT) -> Tensor:
     """Drop weights below a share of the largest, and islands that hold little."""
     from scipy import ndimage
 

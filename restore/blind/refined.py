@@ -1,0 +1,96 @@
+"""A free kernel refined with a prior: picture and kernel in turn.
+
+    a few times:
+        x <- the picture that the prior and k make of y      `restore.solvers.dpir`, few steps
+        k <- argmin_{k >= 0} |k * grad x - grad y|^2 + gamma |k|^2,  cut, centred, of sum one
+
+The second line is that of `restore.blind.free`; in the first, edges and textures of photographs
+stand in the place of edges alone. The picture is told of more noise than there is: with the true
+noise it explains y by whatever the kernel is, and the kernel stays what it was. What is asked of
+the start is that it be near: from far away the turns end elsewhere.
+"""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from operators.blur import Blur
+from operators.measurement import Measurement
+from operators.noise import Gaussian
+from operators.seeds import Seeds
+from priors.base import Prior
+from restore.blind.estimate import Blind, correlation
+from restore.blind.free import centred, cut, fitted, gradient
+from restore.preparation import padding
+from restore.solvers.dpir import dpir
+
+TURNS = 2
+STEPS = 10
+DOUBT, LEAST = 3.0, 0.012
+"""Noise that the picture is told of: in units of the photo's, and at least, on [0, 1]."""
+GROWTH = 3
+"""Pixels by which a kernel may grow a side and turn."""
+ALIKE = 0.6
+"""Correlation with the start below which the turns went astray."""
+
+
+@torch.no_grad()
+def refined(found: Blind, image: Tensor, prior: Prior, *, turns: int = TURNS) -> Blind:
+    """Refine a free kernel that was estimated from a photo (1, C, H, W) in [0, 1].
+
+    turns >= 1 of `STEPS` network evaluations in the estimate's window, on the image's device, which
+    has to be the prior's. Kernels of a family, those found at half the size, and those from which
+    the turns lead far away, stay as they are.
+    """
+    if found.family != "free" or found.report["reduction"] != 1:
+        return found
+    top, left, height, width = found.report["window"]
+    y = image[:, :, top : top + height, left : left + width].float()
+    kernel = found.kernel.float().cpu()
+    for turn in range(turns):
+        wide = _roomy(kernel, min(y.shape[2:]) // 2)
+        x = _picture(y, wide, max(DOUBT * found.noise, LEAST), prior, Seeds(turn))
+        kernel = _refitted(wide, x.mean(1)[0].cpu(), y.mean(1)[0].cpu())
+    if correlation(kernel, found.kernel.float().cpu()) < ALIKE:
+        return found
+    report = {**found.report, "refined": {"turns": turns, "evaluations": turns * STEPS}}
+    return replace(found, kernel=kernel.to(found.kernel), report=report)
+
+
+def _picture(y: Tensor, kernel: Tensor, sigma: float, prior: Prior, seeds: Seeds) -> Tensor:
+    """The picture (1, 3, H, W) in the frame of y."""
+    colour = y.expand(-1, 3, -1, -1)
+    blur = Blur(kernel.to(y), "valid")
+    frame = padding(blur.image_shape(colour.shape), prior.multiple)
+    operator = blur @ frame if frame else blur
+    *_, last = dpir(Measurement(colour, operator, Gaussian(sigma)), prior, seeds, steps=STEPS)
+    x = prior.decode(last.x0)
+    x = frame(x) if frame else x
+    half = len(kernel) // 2
+    return x[..., half : half + y.shape[2], half : half + y.shape[3]]
+
+
+def _refitted(kernel: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    side = len(kernel)
+    shares = [_rising(n, side) for n in y.shape]
+    inside = shares[0][:, None] * shares[1]
+    source, target = gradient(x) * inside, gradient(y) * inside
+    return centred(cut(fitted(source, target, side)))
+
+
+def _rising(count: int, reach: int) -> Tensor:
+    """From 0 at both ends to 1 beyond reach, smoothly."""
+    places = torch.arange(count).float()
+    near = torch.minimum(places, count - 1 - places)
+    return (1 - torch.cos(torch.pi * (near / reach).clamp(max=1))) / 2
+
+
+def _roomy(kernel: Tensor, most: int) -> Tensor:
+    """The kernel in the smallest odd square that holds it and GROWTH pixels around."""
+    middle = len(kernel) // 2
+    reach = int(((kernel > 0).nonzero() - middle).abs().max())
+    half = min(reach + GROWTH, (most - 1) // 2)
+    margin = half - middle
+    return pad(kernel, (margin, margin, margin, margin))
