@@ -231,7 +231,9 @@ def _shown(value: object) -> str:
 def _damping(weight: float | Tensor, x: Tensor) -> Tensor:
     if not isinstance(weight, Tensor) and not weight >= 0:
         raise ValueError(f"weight: got {weight}; pass a number >= 0, or one an image (B,)")
-    weights = torch.as_tensor(weight).to(x).reshape(-1, *[1] * (x.ndim - 1))
+    # A number is written on the device of x: to copy it there, a graphics card would be waited for.
+    weights = weight.to(x) if isinstance(weight, Tensor) else x.new_full((1,), weight)
+    weights = weights.reshape(-1, *[1] * (x.ndim - 1))
     # A weight of 0 leaves x as it is; its infinite damping would turn 0 into NaN.
     return weights.reciprocal().clamp(max=1e12)
 

@@ -74,10 +74,10 @@ class Mosaic(DiagonalGramOperator):
         return y.new_ones(())
 
     def _filters(self, like: Tensor) -> Tensor:
-        height, width = like.shape[-2:]
-        cell = torch.tensor([[c == name for c in self.pattern] for name in "RGB"])
-        tiles = cell.reshape(3, 2, 2).repeat(1, (height + 1) // 2, (width + 1) // 2)
-        return tiles[:, :height, :width].to(like)
+        filters = like.new_zeros(3, *like.shape[-2:])
+        for place, name in enumerate(self.pattern):
+            filters["RGB".index(name), place // 2 :: 2, place % 2 :: 2] = 1
+        return filters
 
 
 def require_colour(x: Tensor) -> None:
@@ -87,4 +87,4 @@ def require_colour(x: Tensor) -> None:
 
 
 def _luma(like: Tensor) -> Tensor:
-    return like.new_tensor(LUMA).reshape(3, 1, 1)
+    return torch.cat([like.new_full((1, 1, 1), share) for share in LUMA])

@@ -47,4 +47,8 @@ class Seeds:
                 f"seeds: {len(self)} for a batch of {x.shape[0]} images; pass one seed an image"
             )
         images = zip(x.detach(), self._generators, strict=True)
-        return torch.stack([sample(image, generator) for image, generator in images]).to(x)
+        drawn = torch.stack([sample(image, generator) for image, generator in images])
+        if not x.is_cuda:
+            return drawn.to(x)
+        # From pinned memory, so that the card need not be waited for.
+        return drawn.to(x.dtype).pin_memory().to(x.device, non_blocking=True)

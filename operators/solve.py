@@ -1,5 +1,6 @@
 """Linear systems of symmetric operators: conjugate gradients, and division by eigenvalues."""
 
+from collections import deque
 from collections.abc import Callable
 
 import torch
@@ -7,6 +8,9 @@ from torch import Tensor
 
 _AT_ONCE = 2**22
 """Values of an image whose products are summed at once."""
+_AHEAD = 8
+"""Iterations that a graphics card is given before it is asked whether there is anything to do:
+asked at once, it would stand still between the answer and its next work."""
 
 
 def conjugate_gradients(
@@ -31,9 +35,10 @@ def conjugate_gradients(
     z = preconditioner(r)
     plain = z is r
     p, rho = z.clone(), _dot(r, z)
+    asked: _Asked = deque()
     for _ in range(iterations):
         active = (rho if plain else _dot(r, r)) > goal
-        if not bool(active.any()):
+        if _idle(active, asked):
             break
         del z  # a picture less while the operator makes its own
         q = matvec(p)
@@ -44,6 +49,29 @@ def conjugate_gradients(
         rho, previous = _dot(r, z), rho
         p = _times_plus(_ratio(rho, previous, active), p, z)
     return x
+
+
+_Asked = deque[tuple[Tensor, torch.cuda.Event]]
+
+
+def _idle(active: Tensor, asked: _Asked) -> bool:
+    """Whether no image is active; on a graphics card, whether none was `_AHEAD` questions ago.
+
+    More iterations than needed change nothing, since images that are done are frozen.
+    """
+    some = active.any()
+    if not some.is_cuda:
+        return not bool(some)
+    answer = torch.empty((), dtype=torch.bool, pin_memory=True)
+    answer.copy_(some, non_blocking=True)
+    answered = torch.cuda.Event()
+    answered.record()
+    asked.append((answer, answered))
+    if len(asked) <= _AHEAD:
+        return False
+    answer, answered = asked.popleft()
+    answered.synchronize()
+    return not bool(answer)
 
 
 def damped_reciprocal(gram: Tensor, damping: Tensor) -> Tensor:
