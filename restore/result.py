@@ -20,7 +20,8 @@ class Result:
     pixels: (B, 3, H, W) in [0, 1], the mean of the samples; samples: (S, B, 3, H, W); std: the
     standard deviation over the samples, (B, 3, H, W), None for a single one; report: what was done,
     JSON-able: certificate, seed, options, evaluations, seconds, memory. kernel: the blur (kh, kw),
-    where it was estimated.
+    where it was estimated. hole: bool (B, 1, H, W), pixels far from all that was measured, or None
+    (`restore.uncertainty.holes`).
     """
 
     pixels: Tensor
@@ -29,6 +30,7 @@ class Result:
     report: dict[str, Any]
     photo: Photo | None = None
     kernel: Tensor | None = None
+    hole: Tensor | None = None
 
     @property
     def image(self) -> Any:
@@ -40,13 +42,18 @@ class Result:
         """The report without what differs from run to run."""
         return {name: value for name, value in self.report.items() if name not in MEASURED}
 
+    @property
+    def accepted(self) -> bool:
+        """Whether every picture explains what was measured, by its certificate."""
+        return all(self.report["certificate"]["accepted"])
+
     def interval(self, level: float = 0.9) -> tuple[Tensor, Tensor]:
         """Ends (B, 3, H, W) between which the truth lies with a probability, the level.
 
         It is one of 0.5, 0.68, 0.9 and 0.95. Calibrated for draws of pnpdm with the shipped prior:
         `restore.uncertainty`. ValueError for another level, or fewer than two samples.
         """
-        return uncertainty.interval(self.samples, level)
+        return uncertainty.interval(self.samples, level, self.hole)
 
     @property
     def undetermined(self) -> Tensor:
@@ -74,10 +81,10 @@ class Result:
             return pixels[..., top : top + height, left : left + width]
 
         std = None if self.std is None else cut(self.std)
+        hole = None if self.hole is None else cut(self.hole)
         report = {**self.report, "size": [width, height]}
-        return replace(
-            self, pixels=cut(self.pixels), samples=cut(self.samples), std=std, report=report
-        )
+        pixels, samples = cut(self.pixels), cut(self.samples)
+        return replace(self, pixels=pixels, samples=samples, std=std, report=report, hole=hole)
 
     def of(self, photo: Photo) -> "Result":
         """The same result for the photo that the pixels came from."""

@@ -1,7 +1,8 @@
 """`photomend bench interval`: how often the truth lies within the intervals of several draws.
 
 The factors of `restore.uncertainty` are the quantiles of the errors over one set of photographs,
-all tasks together; the report has their coverage on the others, a task at a time.
+all tasks together but holes apart; the report has their coverage on the others, a task at a time,
+and inside the holes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from restore.bench.protocol import BenchError, Picture, Task
 from restore.bench.reports import Report, written
 from restore.metrics import psnr
 from restore.restorer import Restorer
-from restore.uncertainty import FACTORS, spread
+from restore.uncertainty import FACTORS, HOLE_FACTORS, spread
 
 Ratios = dict[int, Tensor]
 """By the number of draws N: |truth - mean| / (sqrt(1 + 1 / N) spread) of every value."""
@@ -26,12 +27,13 @@ Ratios = dict[int, Tensor]
 
 @dataclass(frozen=True)
 class Case:
-    """A photograph in a task: its ratios, PSNR of the mean of all draws, and how well the spread
-    orders the errors (Spearman's correlation)."""
+    """A photograph in a task: its ratios, which values are in a hole, PSNR of the mean of all
+    draws, and how well the spread orders the errors (Spearman's correlation)."""
 
     task: str
     group: str
     ratios: Ratios
+    hole: Tensor
     psnr: float
     order: float
 
@@ -86,10 +88,13 @@ def _case(restorer: Restorer, task: Task, picture: Picture, sigma: float, sample
     counts = sorted({2, max(2, samples // 2), samples})
     ratios = {n: ratio(result.samples[:n], picture.pixels) for n in counts}
     error = (result.pixels - picture.pixels).abs()
+    hole = torch.zeros_like(error, dtype=torch.bool)
+    hole = hole if result.hole is None else hole | result.hole
     return Case(
         task.name,
         picture.group,
         {n: each.flatten() for n, each in ratios.items()},
+        hole.flatten(),
         float(psnr(result.pixels, picture.pixels)),
         spearman(spread(result.samples).flatten(), error.flatten()),
     )
@@ -107,38 +112,53 @@ def spearman(a: Tensor, b: Tensor) -> float:
 
 
 def summarise(cases: Sequence[Case], fit: str) -> dict[str, Any]:
-    """factors fitted on the set `fit`; coverage, by those of `FACTORS`, on the other sets.
+    """Factors fitted on the set `fit`; coverage, by those of the library, on the other sets.
 
-    coverage: by number of draws, level, and task, with "all" for all tasks. photographs: the lowest
-    and highest coverage of one photograph in one task, at the level 0.9 and with all draws.
+    factors, hole_factors: by level; the latter null where there is no hole. coverage: by number of
+    draws, level, and task, with "all" for all tasks and "holes" for the values inside. photographs:
+    the lowest and highest coverage of one photograph in one task, at the level 0.9 and with all
+    draws.
     """
     fitted = [case for case in cases if case.group == fit]
     others = [case for case in cases if case.group != fit]
     tasks = list(dict.fromkeys(case.task for case in cases))
     most = max(cases[0].ratios)
-    pooled = torch.cat([case.ratios[most] for case in fitted]).sort().values
-    factors = {str(level): float(pooled[int(level * (len(pooled) - 1))]) for level in FACTORS}
-    coverage = {
-        str(n): {
-            str(level): {
-                name: _share([c for c in others if name in ("all", c.task)], n, factor)
+    coverage = {}
+    for n in cases[0].ratios:
+        rows = {}
+        for level in FACTORS:
+            shares = {
+                name: _share([c for c in others if name in ("all", c.task)], n, level)
                 for name in ("all", *tasks)
             }
-            for level, factor in FACTORS.items()
-        }
-        for n in cases[0].ratios
-    }
-    single = [_share([case], most, FACTORS[0.9]) for case in others]
+            rows[str(level)] = {**shares, "holes": _share(others, n, level, holes=True)}
+        coverage[str(n)] = rows
+    single = [_share([case], most, 0.9) or 0.0 for case in others]
     return {
-        "factors": factors,
+        "factors": _quantiles([case.ratios[most][~case.hole] for case in fitted]),
+        "hole_factors": _quantiles([case.ratios[most][case.hole] for case in fitted]),
         "coverage": coverage,
         "photographs": [min(single), max(single)],
         "order": sum(case.order for case in others) / len(others),
     }
 
 
-def _share(cases: Sequence[Case], draws: int, factor: float) -> float:
-    return float((torch.cat([case.ratios[draws] for case in cases]) <= factor).float().mean())
+def _quantiles(ratios: Sequence[Tensor]) -> dict[str, float] | None:
+    """Of all values together, by level; None where there are none."""
+    pooled = torch.cat(list(ratios)).sort().values
+    last = len(pooled) - 1
+    return {str(p): float(pooled[int(p * last)]) for p in FACTORS} if last >= 0 else None
+
+
+def _share(cases: Sequence[Case], draws: int, level: float, holes: bool = False) -> float | None:
+    """The share of values, in holes alone if so wished, within the library's intervals."""
+    within = []
+    for case in cases:
+        factors = torch.where(case.hole, HOLE_FACTORS[level], FACTORS[level])
+        each = case.ratios[draws] <= factors
+        within.append(each[case.hole] if holes else each)
+    every = torch.cat(within)
+    return float(every.float().mean()) if len(every) else None
 
 
 def markdown(summary: Mapping[str, Any]) -> str:
@@ -151,19 +171,25 @@ def markdown(summary: Mapping[str, Any]) -> str:
         "",
         f"{settings['samples']} draws of {settings['solver']} from noise of {settings['sigma']}, "
         f"pictures of {settings['size']} pixels. Factors that fit {settings['fit']}: "
-        + ", ".join(f"{value:.2f} for {level}" for level, value in summary["factors"].items())
-        + ". Share of the values of the other sets within the intervals of the library:",
+        f"{_listed(summary['factors'])}; in holes {_listed(summary['hole_factors'])}. Share of the "
+        "values of the other sets within the intervals of the library:",
         "",
         f"| draws | level | {' | '.join(tasks)} |",
         f"|---:|---:{'|---:' * len(tasks)}|",
     ]
     for draws, levels in summary["coverage"].items():
         for level, row in levels.items():
-            shares = " | ".join(f"{row[task]:.3f}" for task in tasks)
-            lines.append(f"| {draws} | {level} | {shares} |")
+            cells = ("" if row[task] is None else f"{row[task]:.3f}" for task in tasks)
+            lines.append(f"| {draws} | {level} | {' | '.join(cells)} |")
     lines += [
         "",
         f"Of single photographs in single tasks at the level 0.9: {low:.2f} to {high:.2f}. Rank "
         f"correlation of spread and error: {summary['order']:.2f}.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _listed(factors: Mapping[str, float] | None) -> str:
+    if factors is None:
+        return "none"
+    return ", ".join(f"{value:.2f} for {level}" for level, value in factors.items())

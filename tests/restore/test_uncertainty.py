@@ -6,9 +6,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from operators import Downsample
+from operators import Blur, Clip, Downsample, Mask, kernels
 from restore import Restorer
-from restore.uncertainty import FACTORS, FLOOR, interval, spread, summary, undetermined
+from restore.uncertainty import (
+    FACTORS,
+    FLOOR,
+    HOLE_FACTORS,
+    REACH,
+    holes,
+    interval,
+    spread,
+    summary,
+    undetermined,
+)
 
 SHAPE = (1, 3, 96, 96)
 
@@ -82,3 +92,47 @@ def test_the_result_of_several_samples_tells_both() -> None:
     assert bool((low <= high).all()) and result.undetermined.shape == (1, 1, 24, 24)
     assert result.report["uncertainty"] == summary(result.samples)
     assert "uncertainty" not in restorer(y, Downsample(2), noise=0.02).report
+
+
+def test_a_hole_is_what_is_far_from_all_that_was_measured() -> None:
+    unknown = torch.zeros(1, 1, 32, 32, dtype=torch.bool)
+    unknown[..., 8:24, 4:28] = True
+    unknown[..., ::3, 30] = True  # single pixels are none
+    found = holes(Mask(unknown), torch.rand(1, 3, 32, 32))
+    expected = torch.zeros_like(unknown)
+    expected[..., 8 + REACH : 24 - REACH, 4 + REACH : 28 - REACH] = True
+    assert found is not None and torch.equal(found, expected)
+
+
+def test_operators_that_see_everything_have_no_holes() -> None:
+    for operator, side in ((Downsample(4), 8), (Blur(kernels.disk(3), "valid"), 26)):
+        assert holes(operator, torch.zeros(1, 3, side, side)) is None
+    assert holes(Clip(), torch.zeros(1, 3, 32, 32)) is None
+
+
+def test_in_a_hole_the_interval_is_wider() -> None:
+    draws = 0.5 + 0.005 * noise(9, 6, *SHAPE)
+    hole = torch.zeros(1, 1, 96, 96, dtype=torch.bool)
+    hole[..., 30:60, 30:60] = True
+    low, high = interval(draws, 0.9, hole)
+    plain_low, plain_high = interval(draws, 0.9)
+    ratio = (high - low) / (plain_high - plain_low)
+    inside = hole.expand_as(ratio)
+    torch.testing.assert_close(
+        ratio[inside], torch.full_like(ratio[inside], HOLE_FACTORS[0.9] / FACTORS[0.9])
+    )
+    assert bool((ratio[~inside] == 1).all())
+
+
+def test_the_result_knows_its_holes() -> None:
+    unknown = torch.zeros(1, 1, 24, 24, dtype=torch.bool)
+    unknown[..., 4:20, 4:20] = True
+    y = torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(10)) * ~unknown
+    restorer = Restorer(solver="pnpdm", steps=2, inner=1, device="cpu")
+    result = restorer(y, Mask(unknown), noise=0.02, samples=2)
+    assert result.hole is not None and int(result.hole.sum()) == 8 * 8
+    part = result.window(8, 8, 12, 12)
+    assert part.hole is not None and part.interval()[0].shape == (1, 3, 12, 12)
+    wide, plain = result.interval()[1] - result.interval()[0], interval(result.samples)
+    assert float((wide - (plain[1] - plain[0])).max()) > 0
+    assert restorer(y, Mask(unknown), noise=0.02).hole is None
