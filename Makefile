@@ -1,10 +1,11 @@
 # Needs Python >= 3.11 and make; everything else goes into .venv on the first call.
 PYTHON ?= python3
 BENCH ?=
+NOTEBOOKS ?=
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test bench lint clean
+.PHONY: demo test bench notebooks lint clean
 demo: $(STAMP)
 	$(BIN)/photomend demo
 
@@ -13,6 +14,9 @@ test: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/photomend bench $(BENCH)
+
+notebooks: $(STAMP)
+	$(BIN)/python demos/notebooks.py $(NOTEBOOKS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
