@@ -10,6 +10,10 @@ from priors.schedule import Level, Schedule
 Shape = tuple[int, ...]
 
 
+class PriorError(ValueError):
+    """A prior that cannot be had: not there, broken, or of a kind that is not supported."""
+
+
 class Prior(ABC):
     """A denoiser over states, with the encoder and the decoder between states and pictures.
 
@@ -39,6 +43,20 @@ class Prior(ABC):
     def state_shape(self, image_shape: Shape) -> Shape:
         """The shape of encode(image); ValueError where sides are not multiples of `multiple`."""
         return image_shape
+
+    def sized(self, image_shape: Shape) -> Self:
+        """This prior for pictures of a size: where its noise levels depend on that, they follow."""
+        return self
+
+    @property
+    def embedding(self) -> Tensor | None:
+        """What the network reads of the text, (B or 1, tokens, channels); None without text."""
+        return None
+
+    def with_embedding(self, embedding: Tensor) -> Self:
+        """This prior with another embedding, to which denoise is differentiable; TypeError where
+        it reads none."""
+        raise TypeError(f"{type(self).__name__} reads no text, and has no embedding")
 
     def with_text(self, prompt: str, negative: str = "", guidance: float = 1.0) -> Self:
         """This prior given a text, by classifier-free guidance; TypeError where it reads none."""

@@ -5,7 +5,7 @@ from typing import Any, Self
 from torch import Tensor
 
 from priors.base import Prior, Shape
-from priors.latent import cast, checked_prediction, frozen, network_denoise, network_multiple
+from priors.network import cast, checked_prediction, frozen, network_denoise, network_multiple
 from priors.schedule import Level, Schedule
 
 

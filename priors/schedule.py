@@ -170,6 +170,13 @@ def from_config(config: Mapping[str, Any]) -> Schedule:
     return VP(tuple(scheduler.alphas_cumprod.double().tolist()))
 
 
+def prediction(config: Mapping[str, Any]) -> str:
+    """What a network predicts, from the configuration of a diffusers scheduler."""
+    if str(config.get("_class_name", "")).startswith("FlowMatch"):
+        return "flow_prediction"
+    return str(config.get("prediction_type", "epsilon"))
+
+
 def _unit(u: float) -> float:
     if not 0 <= u <= 1:
         raise ValueError(f"u must lie in [0, 1], not {u}")

@@ -1,14 +1,15 @@
 """A prior seen through overlapping windows that are blended: any size in bounded memory."""
 
 from collections.abc import Callable
+from copy import copy
 from itertools import product
 from typing import Any, Self
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from priors.base import Prior, Shape
+from priors.network import recomputed
 from priors.schedule import Level
 
 LEAST_TILE = 64
@@ -57,6 +58,24 @@ class Tiled(Prior):
         """As of the prior."""
         return self.prior.state_shape(image_shape)
 
+    def sized(self, image_shape: Shape) -> Self:
+        """With the noise levels of the prior for windows, which are what its network sees."""
+        window = (*image_shape[:2], *(min(side, self.tile) for side in image_shape[2:]))
+        return self._around(self.prior.sized(window))
+
+    def with_text(self, prompt: str, negative: str = "", guidance: float = 1.0) -> Self:
+        """The same windows of the prior given a text; TypeError where it reads none."""
+        return self._around(self.prior.with_text(prompt, negative, guidance))
+
+    @property
+    def embedding(self) -> Tensor | None:
+        """As of the prior."""
+        return self.prior.embedding
+
+    def with_embedding(self, embedding: Tensor) -> Self:
+        """The same windows of the prior with another embedding; TypeError where it reads none."""
+        return self._around(self.prior.with_embedding(embedding))
+
     def to(self, *target: Any) -> Self:
         """Move the prior's networks; returns the tiled prior."""
         self.prior.to(*target)  # type: ignore[attr-defined]
@@ -76,6 +95,12 @@ class Tiled(Prior):
         """Where, along a side of a picture, windows begin and end."""
         starts = _starts(side, self.tile, self.overlap)
         return sorted({*starts, *(start + self.tile for start in starts)} - {0, side})
+
+    def _around(self, prior: Prior) -> Self:
+        """The same windows of another prior, whose states are of the same kind."""
+        other = copy(self)
+        other.prior, other.schedule = prior, prior.schedule
+        return other
 
     def _resize(self, tile: int, overlap: int) -> None:
         self.tile = _round_up(tile, self.multiple)
@@ -112,7 +137,7 @@ class Tiled(Prior):
         ):
             window = x[:, :, top : top + tile, left : left + tile]
             if window.requires_grad:
-                piece = checkpoint(apply, window, use_reentrant=False, preserve_rng_state=False)
+                piece = recomputed(apply, window)
             else:
                 piece = apply(window)
             if total is None:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from restore import spec
+from restore.commands import priors
 from restore.commands.batch import Manner
 from restore.commands.bench import app as bench_app
 from restore.commands.failure import FAILED, INTERRUPTED, OK, Refusal, understood
@@ -151,15 +152,7 @@ def _sample(
     raise typer.Exit(sample.run(output, given, Manner(overwrite, as_json, quiet)))
 
 
-@app.command("priors")
-def _priors(
-    names: Annotated[list[str], typer.Argument(help="Directories or hub ids.")] = [],  # noqa: B006
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a prior.")] = False,
-) -> None:
-    """List priors that are on this machine: licence, size, where."""
-    from restore.commands import inform
-
-    raise typer.Exit(inform.priors(names, as_json))
+app.command("priors")(priors.command)
 
 
 @app.command("doctor")

@@ -21,7 +21,10 @@ from restore import solvers
 from restore.noise_level import estimate_sigma
 from restore.solvers import Divergence, Solver
 
-OWN = ("prior", "solver", "device", "dtype", "tile", "max_memory", "offline")
+OWN = (
+    *("prior", "prompt", "negative", "guidance", "solver", "device", "dtype", "tile"),
+    *("max_memory", "low_memory", "offline"),
+)
 """Options of a restorer that are none of the solver's."""
 CALL = ("noise", "seed", "samples", "polish")
 """Those of a call."""
@@ -32,16 +35,28 @@ MOST = 256
 class CountedPrior(Prior):
     """A prior that counts how often its network is asked, and remembers the last level."""
 
-    def __init__(self, prior: Prior) -> None:
+    def __init__(self, prior: Prior, counter: "CountedPrior | None" = None) -> None:
+        """counter: which counts and remembers for this one too."""
         self.prior, self.evaluations = prior, 0
+        self.at_once = 1
+        self.counter = counter or self
         self.level: Level | None = None
         self.schedule, self.multiple, self.unit = prior.schedule, prior.multiple, prior.unit
 
     def denoise(self, x: Tensor, level: Level) -> Tensor:
-        """As the prior; one evaluation more."""
-        self.evaluations += 1
-        self.level = level
+        """As the prior; one evaluation more, of each sample."""
+        self.counter.evaluations += self.counter.at_once
+        self.counter.level = level
         return self.prior.denoise(x, level)
+
+    @property
+    def embedding(self) -> Tensor | None:
+        """As the prior."""
+        return self.prior.embedding
+
+    def with_embedding(self, embedding: Tensor) -> "CountedPrior":
+        """The prior with another embedding, counted here."""
+        return CountedPrior(self.prior.with_embedding(embedding), self.counter)
 
     def encode(self, image: Tensor) -> Tensor:
         """As the prior."""
@@ -69,13 +84,26 @@ class CountedPrior(Prior):
 
 
 @lru_cache(maxsize=2)
-def loaded(name: str, precision: torch.dtype, where: str, offline: bool) -> Prior:
+def loaded(
+    name: str, precision: torch.dtype, where: str, offline: bool, low_memory: bool = False
+) -> Prior:
     """A prior by name on a device, kept for the next call."""
     from priors.hub import load
 
-    prior: Any = load(name, dtype=precision, offline=offline)
+    saving = dict.fromkeys(("slicing", "checkpointing", "offload"), low_memory)
+    prior: Any = load(name, dtype=precision, offline=offline, **saving)
     moved: Prior = prior.to(where)
     return moved
+
+
+def with_text(prior: Prior, name: str, prompt: str, negative: str, guidance: float) -> Prior:
+    """The prior given a text, or as it is without one; TypeError where it reads none."""
+    if not prompt and not negative and guidance == 1:
+        return prior
+    try:
+        return prior.with_text(prompt, negative, guidance)
+    except TypeError as error:
+        raise TypeError(f"prompt: the prior {name} reads no text; leave the prompt out") from error
 
 
 def noise_model(noise: float | Noise | None, pixels: Tensor) -> tuple[Noise, bool]:

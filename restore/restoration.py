@@ -12,6 +12,7 @@ from operators.base import LinearOperator, Operator
 from operators.linearised import Bent, linearised
 from operators.measurement import Measurement
 from operators.seeds import Seeds
+from priors.tiled import is_out_of_memory
 from restore import device as devices
 from restore import solvers, uncertainty
 from restore.certificate import certify
@@ -48,6 +49,7 @@ class Restoration(Iterator[State]):
         self.options, self.estimated = options, estimated
         self.shape = measurement.image_shape
         self.prior = restorer.fitted_prior(self.shape, samples)
+        self.at_once = restorer.at_once(self.shape, samples)
         self.frame = padding(self.shape, self.prior.multiple)
         padded = measurement.operator @ self.frame if self.frame else measurement.operator
         self.padded = Measurement(measurement.y, padded, measurement.noise)
@@ -74,7 +76,7 @@ class Restoration(Iterator[State]):
         """The picture (B, 3, H, W) in [0, 1] of the last state; ValueError before it."""
         if self._state is None:
             raise ValueError("preview: no step is done yet; iterate first")
-        return self._picture(self._state, polish=False).clamp(max=1)
+        return self._picture(self._state, polish=False)[: self.shape[0]].clamp(max=1)
 
     @torch.no_grad()
     def result(self) -> Result:
@@ -88,30 +90,40 @@ class Restoration(Iterator[State]):
         report = self._report(pixels)
         samples = samples.clamp(max=1)
         pixels = pixels.clamp(max=1) if others else samples[0]  # one picture, held once
+        pixels, samples, hole = pixels.cpu(), samples.cpu(), None
         if others:
-            report["uncertainty"] = uncertainty.summary(samples)
-        return Result(pixels.cpu(), samples.cpu(), spread, report, self.photo)
+            hole = uncertainty.holes(self.measurement.operator, self.measurement.y)
+            hole = None if hole is None else hole.cpu()
+            report["uncertainty"] = uncertainty.summary(samples, hole)
+        return Result(pixels, samples, spread, report, self.photo, hole=hole)
 
     def _run(self) -> Generator[State]:
-        for k in range(self.samples):
+        while (done := len(self._pictures)) < self.samples:
             state = None
-            for state in self._sampled(k):
-                done = k * state.steps + state.step
-                yield state._replace(step=done, steps=self.samples * state.steps)
+            for state in self._sampled(done):
+                step = done * state.steps + state.step * min(self.at_once, self.samples - done)
+                yield state._replace(step=step, steps=self.samples * state.steps)
             if state is None:
                 raise ValueError("solver: it ended without a single state")
-            self._pictures.append(self._picture(state, polish=self.polish))
+            pictures = self._picture(state, polish=self.polish)
+            self._pictures += pictures.split(self.shape[0])
 
-    def _sampled(self, k: int) -> Iterator[State]:
-        """The states of sample k; again from the first, in smaller windows, if memory is short."""
+    def _sampled(self, done: int) -> Iterator[State]:
+        """The states of the next samples; again from the first, of fewer or in smaller windows,
+        if memory is short."""
         while True:
+            next_ones = range(done, min(done + self.at_once, self.samples))
             # one stream of numbers an image and sample; far apart, so that images do not share them
-            seeds = Seeds(*(seed + 1_000_003 * k for seed in self.seeds))
+            seeds = Seeds(*(seed + 1_000_003 * k for k in next_ones for seed in self.seeds))
+            self.prior.at_once = len(next_ones)
             try:
-                yield from self.restorer.solver(self.padded, self.prior, seeds, **self.options)
+                seen = _repeated(self.padded, len(next_ones))
+                yield from self.restorer.solver(seen, self.prior, seeds, **self.options)
                 return
             except (MemoryError, RuntimeError) as error:
-                if not self.prior.halve(error, self.shape):
+                if is_out_of_memory(error) and self.at_once > 1:
+                    self.at_once //= 2
+                elif not self.prior.halve(error, self.shape):
                     raise
 
     @torch.no_grad()
@@ -119,7 +131,8 @@ class Restoration(Iterator[State]):
         picture = self.prior.decode(state.x0)
         if self.frame:
             picture = self.frame(picture)
-        seen = linearised(self.measurement, picture)
+        measurement = _repeated(self.measurement, len(picture) // self.shape[0])
+        seen = linearised(measurement, picture)
         if polish and isinstance(seen.operator, LinearOperator):
             picture = seen.operator.prox(picture, seen.y, _polish_weight(seen))
         if not bool(picture.isfinite().all()):
@@ -152,6 +165,7 @@ class Restoration(Iterator[State]):
             "operator": repr(operator),
             "noise": {"model": repr(self.measurement.noise), "estimated": self.estimated},
             "prior": self.restorer.prior_name,
+            **self.restorer.text,
             "seeds": list(self.seeds),
             "samples": self.samples,
             "polish": self.polish,
@@ -166,6 +180,15 @@ class Restoration(Iterator[State]):
             "prior_ceiling_db": self._ceiling(pixels),
             "certificate": certify(self.measurement, pixels).to_dict(),
         }
+
+
+def _repeated(measurement: Measurement[Operator], count: int) -> Measurement[Operator]:
+    """The measurement of so many samples of its pictures; what it has one of serves all."""
+    if count == 1:
+        return measurement
+    return Measurement(
+        measurement.y.repeat(count, 1, 1, 1), measurement.operator, measurement.noise
+    )
 
 
 def _polish_weight(measurement: Measurement[Operator]) -> float:

@@ -14,7 +14,7 @@ from restore import device as devices
 from restore import solvers
 from restore.declared import as_bytes
 from restore.images import read
-from restore.memory import TILES, fitting_tile, room
+from restore.memory import TILES, NotEnoughMemory, fitting_tile, room
 from restore.preparation import (
     CALL,
     OWN,
@@ -25,6 +25,7 @@ from restore.preparation import (
     image_seeds,
     loaded,
     noise_model,
+    with_text,
 )
 from restore.restoration import Restoration
 from restore.result import Result
@@ -41,9 +42,12 @@ class Restorer:
     "module:function" or a function. device: auto, cpu, cuda, cuda:N, mps. dtype of the networks:
     auto, float32, bfloat16, float16. tile: side of the windows in pixels, 0 for none, "auto" for
     windows of 512 above a megapixel. max_memory: bytes, or "6GB", that this process may take, or of
-    the memory of a graphics card; by default what is free. Windows shrink to fit. options: of the
-    solver, defaults of every call.
-    ValueError and TypeError name, first of all, what is unknown and what is near; PriorError.
+    the memory of a graphics card; by default what is free. Windows shrink to fit. prompt, negative,
+    guidance: what the picture shows, and what it does not; 1 is the prior's own, more follows the
+    prompt more closely (`Prior.with_text`). low_memory: keep less of a large prior at hand, and
+    compute again instead. options: of the solver, defaults of every call.
+    ValueError and TypeError name, first of all, what is unknown and what is near; TypeError for a
+    prompt where the prior reads none; PriorError.
     """
 
     def __init__(
@@ -51,10 +55,14 @@ class Restorer:
         prior: str | Prior = "embedded",
         solver: str | Solver = "tradeoff",
         *,
+        prompt: str | None = None,
+        negative: str | None = None,
+        guidance: float = 1.0,
         device: str = "auto",
         dtype: str = "auto",
         tile: int | str = "auto",
         max_memory: int | str | None = None,
+        low_memory: bool = False,
         offline: bool = False,
         **options: Any,
     ) -> None:
@@ -67,8 +75,13 @@ class Restorer:
         self.options = options
         precision = devices.dtype(dtype, self.device)
         self.prior = (
-            loaded(prior, precision, str(self.device), offline) if isinstance(prior, str) else prior
+            loaded(prior, precision, str(self.device), offline, low_memory)
+            if isinstance(prior, str)
+            else prior
         )
+        self.prior = with_text(self.prior, self.prior_name, prompt or "", negative or "", guidance)
+        text = {"prompt": prompt, "negative": negative, "guidance": guidance}
+        self.text = text if prompt or negative else {}
         self.dtype = str(precision).removeprefix("torch.") if isinstance(prior, str) else "its own"
 
     def __call__(
@@ -125,22 +138,43 @@ class Restorer:
         check_fit(measurement)
         return Restoration(self, measurement, photo, seeds, samples, polish, chosen, estimated)
 
+    def at_once(self, shape: Shape, samples: int) -> int:
+        """How many of so many samples of pictures of a shape are drawn as one batch.
+
+        One on a processor, where more gain nothing, and of several pictures, whose operators may
+        have parts for each; else as many as the memory is said to hold, fewer if that proves wrong.
+        """
+        if self.device.type == "cpu" or shape[0] > 1:
+            return 1
+        within, count = room(self.device, self.max_memory), samples
+        while count > 1:
+            try:
+                fitting_tile((count, *shape[1:]), samples, self._sides(shape)[:1], within)
+                return count
+            except NotEnoughMemory:
+                count //= 2
+        return 1
+
     def fitted_prior(self, shape: Shape, samples: int = 1) -> "CountedPrior":
         """The prior for so many pictures of a shape, its evaluations counted.
 
         Tiled where they are large or the memory small. NotEnoughMemory where it is too small.
         """
-        whole = max(shape[2:])
-        within = room(self.device, self.max_memory)
+        sides = self._sides(shape)
+        tile = fitting_tile(shape, samples, sides, room(self.device, self.max_memory))
         if self.tile == 0:
-            fitting_tile(shape, samples, (whole,), within)
-            return CountedPrior(self.prior)
-        wanted = self.tile or (TILES[0] if shape[2] * shape[3] > TILE_ABOVE else whole)
-        smaller = [side for side in TILES if side < wanted]
-        tile = fitting_tile(shape, samples, (wanted, *smaller), within)
+            return CountedPrior(self.prior.sized(shape))
         try:
-            return CountedPrior(Tiled(self.prior, tile))
+            return CountedPrior(Tiled(self.prior, tile).sized(shape))
         except ValueError:  # its states are no grids
-            if self.tile or tile < whole:
+            if self.tile or tile < max(shape[2:]):
                 raise
-            return CountedPrior(self.prior)
+            return CountedPrior(self.prior.sized(shape))
+
+    def _sides(self, shape: Shape) -> tuple[int, ...]:
+        """Of windows for pictures of a shape: the one that is wished for, and smaller ones."""
+        whole = max(shape[2:])
+        if self.tile == 0:
+            return (whole,)
+        wanted = self.tile or (TILES[0] if shape[2] * shape[3] > TILE_ABOVE else whole)
+        return (wanted, *(side for side in TILES if side < wanted))

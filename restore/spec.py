@@ -14,6 +14,8 @@ from restore.declared import Declared, Memory, Sigma
 Tile = Literal["auto"] | Annotated[int, Field(ge=0)]
 
 
+PLACING = {"engine", "ray_address"}
+"""Options that say where the work is done, and change nothing in what comes out."""
 KERNELS = "gaussian:SIGMA, motion:LENGTH,DEGREES, disk:RADIUS, walk:SIZE,INTENSITY,SEED in pixels"
 
 
@@ -30,6 +32,15 @@ class Options(Declared):
     polish: bool = Field(True, description="End with a projection onto what was observed.")
     prior: str = Field(
         "embedded", description='"embedded", a diffusers directory, or a hub id owner/model.'
+    )
+    prompt: str | None = Field(
+        None, description="What the photo shows, for priors that read text, as Stable Diffusion."
+    )
+    negative: str | None = Field(
+        None, description="What it does not show; heard with --guidance above 1."
+    )
+    guidance: float = Field(
+        1.0, ge=0, description="How closely to follow the prompt; 1 is the prior's own reading."
     )
     solver: str | None = Field(
         None,
@@ -57,7 +68,19 @@ class Options(Declared):
         description="Memory to stay within, as 6GB: windows shrink, what cannot fit is refused. "
         "Default: what is free.",
     )
+    low_memory: bool = Field(
+        False,
+        description="For a large prior: keep on the card what is at work, compute gradients anew.",
+    )
     offline: bool = Field(False, description="Never ask the network, not even for a hub prior.")
+    engine: Literal["local", "ray"] = Field(
+        "local", description="local, or ray: a restorer on every device of a Ray cluster."
+    )
+    ray_address: str | None = Field(
+        None,
+        description="Cluster, as 10.0.0.1:6379, or auto for the one that runs here. Default: "
+        "RAY_ADDRESS, else one is started here.",
+    )
 
 
 class Deblur(Options):

@@ -1,39 +1,15 @@
-"""priors, doctor, demo, bench: commands that write no photo of the user's."""
+"""doctor, demo, bench: commands that write no photo of the user's."""
 
 import json
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from restore import spec_bench
-from restore.commands.failure import FAILED, NO_PRIOR, OK, Refusal
+from restore.commands.failure import FAILED, OK, Refusal
 from restore.commands.parameters import checked
 from restore.commands.progress import Progress
-
-
-def priors(names: list[str], as_json: bool) -> int:
-    """List the priors of this machine, or those named; the exit code."""
-    from priors.hub import PriorError, describe
-    from restore.doctor import installed_priors
-
-    rows, missing = [], False
-    for name in names or installed_priors():
-        try:
-            rows.append(asdict(describe(name)))
-        except PriorError as error:
-            missing = True
-            _complain(str(error))
-    if as_json:
-        _objects(rows)
-    else:
-        for row in rows:
-            _line(
-                f"{row['name']}: licence {row['licence']}, {row['parameters'] / 1e6:.1f} million "
-                f"parameters, {row['bytes'] / 2**20:.1f} MiB, {row['location']}"
-            )
-    return NO_PRIOR if missing else OK
 
 
 def doctor(as_json: bool) -> int:
@@ -149,6 +125,30 @@ def bench_serve(given: dict[str, Any], output: str, as_json: bool) -> int:
     """Put the HTTP service under load; the exit code."""
     options = dict(checked(spec_bench.BenchServe, given))
     from restore.bench.serve import main
+
+    return _benched(lambda _, **named: main(**named), None, options, output, as_json)
+
+
+def bench_strengths(folder: str | None, given: dict[str, Any], output: str, as_json: bool) -> int:
+    """Compare defaults with strengths tuned by hand; the exit code."""
+    options = dict(checked(spec_bench.BenchStrengths, given))
+    from restore.bench.strengths import main
+
+    return _benched(main, folder, options, output, as_json)
+
+
+def bench_speed(given: dict[str, Any], output: str, as_json: bool) -> int:
+    """Time the steps of solvers; the exit code."""
+    options = dict(checked(spec_bench.BenchSpeed, given))
+    from restore.bench.rates import main
+
+    return _benched(lambda _, **named: main(**named), None, options, output, as_json)
+
+
+def bench_scale(given: dict[str, Any], output: str, as_json: bool) -> int:
+    """Measure how busy a folder keeps the device; the exit code."""
+    options = dict(checked(spec_bench.BenchScale, given))
+    from restore.bench.scale import main
 
     return _benched(lambda _, **named: main(**named), None, options, output, as_json)
 

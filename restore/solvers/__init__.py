@@ -32,6 +32,7 @@ With steps = 250, iterations = 6 mmps is all but exact on Gaussians (0.01, 0.98,
 temperature = lambda_ = 1 daps is, too (0.03, 1.01, 1.01); on photos it then leaves noise, as
 does pnpdm with steps = 100 and reach = 0.25 (0.03, 0.99, 1.02). With zeta = 1 pigdm makes
 0.13, 1.00, 1.16 and mpgd 0.17, 1.00, 1.13. blended takes masks alone, and is measured on one.
+p2l needs a prior that reads text, and no exact posterior measures it.
 
 bias: error of the mean in posterior standard deviations; spread: standard deviation of the draws
 over the posterior's (both root mean squares over whitened directions); residual: mean of
@@ -60,6 +61,7 @@ from restore.solvers.latino import latino
 from restore.solvers.mcgdiff import mcgdiff
 from restore.solvers.mmps import mmps
 from restore.solvers.mpgd import mpgd
+from restore.solvers.p2l import p2l
 from restore.solvers.pigdm import pigdm
 from restore.solvers.pnpdm import pnpdm
 from restore.solvers.psld import psld
@@ -97,6 +99,7 @@ __all__ = [
     "mpgd",
     "names",
     "options",
+    "p2l",
     "pigdm",
     "pnpdm",
     "psld",
@@ -136,10 +139,16 @@ _SOLVERS = (
     treg,
 )
 
+_OF_TEXT = (p2l,)
+"""Those that need a prior which reads text; no exact posterior measures them."""
 
-def names() -> list[str]:
-    """The names of the solvers that come along, in alphabetical order."""
-    return [solver.__name__ for solver in _SOLVERS]
+
+def names(*, of_text: bool = False) -> list[str]:
+    """The names of the solvers that come along, in alphabetical order.
+
+    of_text: of those that tune the prior's text, instead of those that take any prior.
+    """
+    return [solver.__name__ for solver in (_OF_TEXT if of_text else _SOLVERS)]
 
 
 def get(name: str) -> Solver:
@@ -154,10 +163,11 @@ def get(name: str) -> Solver:
         except (ImportError, AttributeError) as error:
             raise ValueError(f"solver {name!r} cannot be imported: {error}") from error
         return solver
-    for known in _SOLVERS:
+    for known in (*_SOLVERS, *_OF_TEXT):
         if known.__name__ == name:
             return known
-    raise ValueError(f"there is no solver {name!r}{_nearest(name, names())}")
+    near = _nearest(name, [*names(), *names(of_text=True)])
+    raise ValueError(f"there is no solver {name!r}{near}")
 
 
 def default(samples: int = 1, fidelity: float | None = None) -> str:

@@ -1,4 +1,4 @@
-"""priors, doctor, demo and bench: what they tell, and where."""
+"""doctor, demo and bench: what they tell, and where."""
 
 import inspect
 import json
@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from priors.hub import describe
 from restore import doctor
 from restore.bench import latent
 from tests.cli.conftest import Command, picture
@@ -22,24 +21,6 @@ def test_the_version_is_the_installed_one(photomend: Command) -> None:
 def test_nothing_asked_is_help(photomend: Command) -> None:
     assert photomend() == photomend("--help")
     assert photomend().code == 0
-
-
-def test_priors_lists_the_embedded_one(photomend: Command) -> None:
-    outcome = photomend("priors", "embedded", "--json")
-    assert outcome.code == 0
-    (row,) = map(json.loads, outcome.out.splitlines())
-    assert row["name"] == "embedded"
-    assert row["bytes"] == describe("embedded").bytes > 0
-    line = photomend("priors").out.splitlines()[0]
-    assert line.startswith("embedded: licence")
-    assert f"{row['bytes'] / 2**20:.1f} MiB" in line
-
-
-def test_priors_goes_on_after_a_missing_one(photomend: Command) -> None:
-    outcome = photomend("priors", "no/such", "embedded")
-    assert outcome.code == 4
-    assert outcome.out.startswith("embedded:")
-    assert "no/such" in outcome.err
 
 
 def test_doctor_says_that_all_is_well(photomend: Command) -> None:

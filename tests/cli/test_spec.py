@@ -45,7 +45,8 @@ def test_the_python_signature_is_the_declaration(task: str) -> None:
     first = next(iter(inspect.signature(FUNCTIONS[task]).parameters))
     del python[first]  # the photo, which the command line takes as files
     fields = spec.TASKS[task].model_fields
-    assert set(fields) - set(python) <= {"steps", "fidelity"}  # options of the solvers
+    # options of the solvers, and where the command line works
+    assert set(fields) - set(python) <= {"steps", "fidelity", *spec.PLACING}
     assert python.pop("solver") == solvers.default()  # where the declaration has None
     assert set(python) - set(fields) == set() and fields["solver"].default is None
     for name, default in python.items():

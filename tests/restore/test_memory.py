@@ -129,6 +129,9 @@ class Weak:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.prior, name)
 
+    def sized(self, image_shape: Any) -> "Weak":
+        return self
+
     def denoise(self, x: Tensor, level: Level) -> Tensor:
         if max(x.shape[2:]) > self.most:
             raise torch.OutOfMemoryError("CUDA out of memory.")
