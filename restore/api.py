@@ -31,6 +31,9 @@ from restore.solvers import Solver
 KERNEL_ERROR = 0.01
 """Least noise of a photo whose kernel was estimated: with that of the photo alone a kernel's
 errors become stripes."""
+KNOWN_ERROR = 0.01
+"""Noise that a solver is told of pixels that are known exactly: an autoencoder cannot say them
+exactly, and would be fitted beyond what it can, to the loss of those beside."""
 
 Source = Any
 """A photo: path, bytes of a file, PIL image, array (H, W, C), tensor (3, H, W) or (B, 3, H, W)."""
@@ -53,17 +56,14 @@ def deblur(
     kernel: "motion:17,32" (length in pixels, angle in degrees), "disk:4", "gaussian:2", a file, or
     an array (h, w), normalised to sum to one. None: estimated (`restore.blind`), a free one refined
     with the prior; the result's `kernel` is what was found, its report's "blur" how sure that is;
-    where noise is None, too, it is at least 0.01, and larger where needed: such a kernel's errors
-    count as noise. boundary: the world beyond the frame: "valid" supposes nothing (photos from a
-    camera); reflect, replicate, circular are for simulated blur. camera: "auto", for a file, bytes
-    or PIL image: light was blurred, then clipped, coded and compressed as the file says
-    (`operators.exposure`), for arrays and tensors "none", values were; "srgb", without JPEG; a
-    `Camera`. All else as of `Restorer` and its `stream`. Where no solver is named, it is tradeoff,
-    whose fidelity leads from 1, the safest picture, to 0, the most probable detail; and pnpdm for
-    several samples.
+    where noise is None, too, it is at least 0.01, larger where needed: such a kernel's errors are
+    noise. boundary: the world beyond the frame: "valid" supposes nothing (photos from a camera);
+    reflect, replicate, circular are for simulated blur. camera: "auto", for a file, bytes or PIL
+    image: light was blurred, then clipped, coded, compressed (`operators.exposure`), for arrays and
+    tensors "none", values were; "srgb", without JPEG; a `Camera`. All else as of `Restorer`.
 
-    PhotoError for a photo that cannot be read, ValueError for a kernel or an argument, PriorError.
-    NotBlurred and Unknowable, ValueErrors, for a photo of which no blur can be estimated.
+    PhotoError for a photo that cannot be read, ValueError for an argument, and of its kinds
+    NotBlurred and Unknowable for a photo of which no blur can be estimated; PriorError.
     """
     check_names(options, samples, "kernel", "boundary", "camera")
     seen = read(photo)
@@ -73,12 +73,12 @@ def deblur(
         return _run(seen, operator, seen.pixels, noise, seed, samples, polish, options)
 
     found = _estimated(seen, noise, options) if kernel is None else None
-    blur = Blur((as_kernel(kernel) if found is None else found.kernel).to(seen.pixels), boundary)
+    blur = Blur((found.kernel if found else as_kernel(kernel)).to(seen.pixels), boundary)
     result = _deblurred(seen, blur, found, model, noise, run)
-    if found and camera == "auto" and model is not None and not result.accepted:
-        plain = _deblurred(seen, blur, found, None, noise, run)
-        return plain if plain.accepted else result
-    return result
+    if not found or camera != "auto" or model is None or result.accepted:
+        return result
+    plain = _deblurred(seen, blur, found, None, noise, run)
+    return plain if plain.accepted else result
 
 
 def upscale(
@@ -122,9 +122,8 @@ def inpaint(
     seen = read(photo)
     unknown = read_mask(mask, *seen.pixels.shape[2:])
     given = seen.pixels.masked_fill(unknown, 0)
-    result = _run(
-        seen, Mask(unknown), given, 0.0 if noise is None else noise, seed, samples, polish, options
-    )
+    told = KNOWN_ERROR if noise is None else noise
+    result = _run(seen, Mask(unknown), given, told, seed, samples, polish, options)
     if noise is not None:
         return result
     kept = torch.where(unknown, result.pixels, seen.pixels)

@@ -81,6 +81,9 @@ class BenchBlind(Declared):
 
     limit: int | None = Field(5, ge=1, description="Photos a set.")
     seed: int = Field(0, ge=0, description="Of kernels and noise.")
+    prior: str = Field(
+        "embedded", description="That refines free kernels; as of the other commands, or none."
+    )
 
 
 class BenchInterval(Declared):
@@ -143,3 +146,52 @@ class BenchServe(Declared):
     jobs: int = Field(20, ge=1, description="Of each client.")
     kills: int = Field(50, ge=0, description="Of the worker or the server, while clients ask.")
     seed: int = Field(0, ge=0, description="Of what is killed, and when.")
+
+
+class BenchStrengths(Declared):
+    """Measure what one default strength for all tasks costs against tuning each by hand."""
+
+    chosen: Words = Field(
+        ["dpir", "diffpir", "daps", "resample", "dps", "pigdm"],
+        description="Solvers, with commas.",
+    )
+    tasks: Words | None = Field(
+        None, description="Of gaussian,motion,levin,x4,box,random. Default: all."
+    )
+    sigma: Sigma = Field(
+        0.025, gt=0, description="Standard deviation of the noise, in [0, 1], or as 6.4/255."
+    )
+    limit: int | None = Field(1, ge=1, description="Photos a set.")
+    size: int = Field(128, ge=64, description="Side of the pictures, in pixels.")
+    prior: str = Field("embedded", description="As of the other commands.")
+
+
+class BenchSpeed(Declared):
+    """Measure where the time of a step goes, beside the bare calls of its networks."""
+
+    priors: Words = Field(
+        ["embedded"], description="As of the other commands; sd15, sdxl: their shapes, untrained."
+    )
+    solvers: Words = Field(
+        ["tradeoff", "dpir", "diffpir", "daps", "dps", "pigdm"], description="With commas."
+    )
+    operators: Words = Field(["blur", "x4"], description="Of blur,x4,box,random.")
+    sizes: Counts = Field((256,), description="Sides of the pictures, with commas.")
+    batches: Counts = Field((1,), description="Pictures at once, with commas.")
+    dtypes: Words = Field(["float32"], description="Of float32,bfloat16,float16.")
+    modes: Words = Field(["eager"], description="Of the networks: of eager,channels-last,compiled.")
+    steps: int = Field(5, ge=2, description="That are timed, after the first.")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
+
+
+class BenchScale(Declared):
+    """Measure how busy a folder keeps the device, and what nodes of a Ray cluster are worth."""
+
+    files: int = Field(200, ge=10, description="That are restored.")
+    size: int = Field(256, ge=16, description="Side of the pictures.")
+    seconds: float = Field(
+        0.5, gt=0, description="That the stand-in for the network waits for its device, a photo."
+    )
+    nodes: Counts | None = Field(
+        None, description="Of Ray clusters to start here, such as 1,2. Default: none."
+    )

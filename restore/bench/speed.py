@@ -144,16 +144,18 @@ def shares(one: Learned, task: Task, picture: Picture, sigma: float) -> dict[str
     if "steps" in known:
         options["steps"] = min(options.get("steps", known["steps"].default), STEPS)
         # Spectra, eigenvectors and the like stay with the operator.
-        _watched(one, measurement, {**options, "steps": min(options["steps"], 2)})
-    return _watched(one, measurement, options)
+        few = {**options, "steps": min(options["steps"], 2)}
+        parts_of_steps(one.restorer, measurement, few)
+    return parts_of_steps(one.restorer, measurement, options)
 
 
-def _watched(
-    one: Learned, measurement: Measurement[LinearOperator], options: dict[str, Any]
+def parts_of_steps(
+    base: Restorer, measurement: Measurement[LinearOperator], options: dict[str, Any]
 ) -> dict[str, float]:
-    watch, device = Stopwatch(), one.restorer.device
-    prior = StopwatchPrior(one.restorer.prior, watch)
-    restorer = Restorer(prior, one.restorer.solver, device=str(device), **options)
+    """As `shares`, of all steps that the options of a restorer's solver ask for."""
+    watch, device = Stopwatch(), base.device
+    prior = StopwatchPrior(base.prior, watch)
+    restorer = Restorer(prior, base.solver, device=str(device), **options)
     operator = stopwatch_operator(measurement.operator.to(device), watch)
     job = restorer.stream(measurement.y, operator, noise=measurement.sigma)
     marks = [(clock(device), dict(watch.seconds))]

@@ -194,3 +194,43 @@ def _serve(
     from restore.commands import inform
 
     raise typer.Exit(inform.bench_serve(given, output, as_json))
+
+
+@app.command("strengths", help=spec_bench.BenchStrengths.__doc__)
+@declared(spec_bench.BenchStrengths)
+def _strengths(
+    folder: Folder = None,
+    *,
+    given: dict[str, Any],
+    output: Annotated[str, typer.Option("-o", "--output", help="Folder.")] = "out/bench-strengths",
+    as_json: AsJson = False,
+) -> None:
+    from restore.commands import inform
+
+    raise typer.Exit(inform.bench_strengths(folder, given, output, as_json))
+
+
+@app.command("speed", help=spec_bench.BenchSpeed.__doc__)
+@declared(spec_bench.BenchSpeed)
+def _speed(
+    *,
+    given: dict[str, Any],
+    output: Annotated[str, typer.Option("-o", "--output", help="Folder.")] = "out/bench-speed",
+    as_json: AsJson = False,
+) -> None:
+    from restore.commands import inform
+
+    raise typer.Exit(inform.bench_speed(given, output, as_json))
+
+
+@app.command("scale", help=spec_bench.BenchScale.__doc__)
+@declared(spec_bench.BenchScale)
+def _scale(
+    *,
+    given: dict[str, Any],
+    output: Annotated[str, typer.Option("-o", "--output", help="Folder.")] = "out/bench-scale",
+    as_json: AsJson = False,
+) -> None:
+    from restore.commands import inform
+
+    raise typer.Exit(inform.bench_scale(given, output, as_json))
