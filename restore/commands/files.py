@@ -18,7 +18,7 @@ COMPANION = re.compile(r"\.(mask|kernel|std|sample\d+)$")
 
 @dataclass(frozen=True)
 class Found:
-    """A photo to read: a path or "-", and where it lies below the folder it was found in."""
+    """A photo to read: a path, address or "-"; and where it lies below the folder of its search."""
 
     source: str
     below: Path
@@ -40,7 +40,7 @@ class Job:
 def gather(
     names: Iterable[str], tag: str, *, recursive: bool = False, output: str | None = None
 ) -> list[Found]:
-    """The photos that files, globs, folders and "-" name, in order, each once.
+    """The photos that files, globs, folders, addresses and "-" name, in order, each once.
 
     From folders come photos only, and none that this task made before: neither those with its tag
     nor those in the folder `output`. A name without a file stays in the list: reading it fails
@@ -50,6 +50,10 @@ def gather(
     for name in names:
         if name == STREAM:
             found.append(Found(STREAM, Path(STREAM)))
+        elif is_address(name):
+            from restore.cluster.places import photos
+
+            found += photos(name, tag, recursive, output)
         elif os.path.isdir(name):
             found += _folder(Path(name), tag, recursive, output)
         elif not os.path.exists(name) and glob.has_magic(name):
@@ -61,7 +65,8 @@ def gather(
             found.append(Found(name, Path(Path(name).name)))
     unique: dict[str, Found] = {}
     for each in found:
-        unique.setdefault(os.path.abspath(each.source), each)
+        far = is_address(each.source)
+        unique.setdefault(each.source if far else os.path.abspath(each.source), each)
     return list(unique.values())
 
 
@@ -102,6 +107,19 @@ def plan(
     return jobs
 
 
+def is_address(name: str) -> bool:
+    """Whether a name is that of a store, like s3://bucket/folder, rather than a path."""
+    return "://" in name
+
+
+def joined(folder: str, below: Path) -> str:
+    """The address or path of what lies in a folder; what follows a "?" stays at the end."""
+    if not is_address(folder):
+        return str(Path(folder) / below)
+    place, mark, query = folder.partition("?")
+    return f"{place.rstrip('/')}/{below.as_posix()}{mark}{query}"
+
+
 def is_photo(name: str | Path) -> bool:
     """Whether a file's name is that of a photo, and of no companion of one."""
     path = Path(name)
@@ -110,6 +128,13 @@ def is_photo(name: str | Path) -> bool:
         and not COMPANION.search(path.stem)
         and not path.name.startswith(".")
     )
+
+
+def clear(job: Job, endings: Iterable[str]) -> None:
+    """Remove what was half written of a job."""
+    for path in (Path(job.target), *map(job.beside, endings)):
+        for torn in path.parent.glob(f".{glob.escape(path.name[:100])}.*.part"):
+            torn.unlink(missing_ok=True)
 
 
 def read_source(source: str) -> str | bytes:
@@ -148,7 +173,10 @@ def _target(
     own = found.below.suffix
     suffix = suffix or (own if own.lower() in SUFFIXES else ".png")
     if output is not None:
-        return str(Path(output) / found.below.with_suffix(suffix))
+        return joined(output, found.below.with_suffix(suffix))
+    if is_address(found.source):
+        place, mark, query = found.source.partition("?")
+        return f"{place.removesuffix(own)}{tag}{suffix}{mark}{query}"
     return str(Path(found.source).with_suffix(tag + suffix))
 
 
@@ -156,6 +184,8 @@ def _is_folder(output: str, photos: int) -> bool:
     if output == STREAM:
         return False
     suffix = Path(output).suffix.lower()
+    if is_address(output):
+        return True
     if os.path.isdir(output) or output.endswith(("/", os.sep)) or not suffix:
         return True
     if suffix not in SUFFIXES:

@@ -8,6 +8,8 @@ import errno
 import hashlib
 import json
 import os
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ class Manifest:
     def __init__(self, path: Path, settings: dict[str, Any]) -> None:
         """Read the file or begin it. Refusal where it is none, or of a run with other settings."""
         self.path = path
+        self._lock = threading.Lock()
         self._records: dict[str, dict[str, Any]] = {}
         settings = json.loads(json.dumps(settings, default=str))
         lines = _read(path)
@@ -42,33 +45,36 @@ class Manifest:
     def finished(self, job: Job) -> bool:
         """Whether the job is done: recorded, and its picture is still what was written."""
         record = self._records.get(job.target, {})
-        return record.get("status") == "ok" and _fingerprint(job.target) == record["picture"]
+        return record.get("status") == "ok" and fingerprint(job.target) == record["picture"]
 
     def begun(self, job: Job) -> bool:
         """Whether a run has begun the job and was ended before it could say how it went."""
         return self._records.get(job.target, {}).get("status") == "begun"
 
-    def begin(self, job: Job) -> None:
-        """Record that the job is at work."""
-        self._record(job, {"status": "begun"})
+    def begin(self, *jobs: Job) -> None:
+        """Record that jobs are at work."""
+        self._record(jobs, {"status": "begun"})
 
-    def end(self, job: Job, error: str | None = None) -> None:
-        """Record that the job is done, or why it failed."""
+    def end(
+        self, job: Job, error: str | None = None, picture: dict[str, Any] | None = None
+    ) -> None:
+        """Record that the job is done, or why it failed; picture: its fingerprint, if known."""
         if error is None:
-            self._record(job, {"status": "ok", "picture": _fingerprint(job.target)})
+            self._record([job], {"status": "ok", "picture": picture or fingerprint(job.target)})
         else:
-            self._record(job, {"status": "failed", "error": error})
+            self._record([job], {"status": "failed", "error": error})
 
-    def _record(self, job: Job, said: dict[str, Any]) -> None:
-        self._records[job.target] = record = {"input": job.source, "output": job.target, **said}
-        self._append(record)
+    def _record(self, jobs: Sequence[Job], said: dict[str, Any]) -> None:
+        records = [{"input": job.source, "output": job.target, **said} for job in jobs]
+        self._records |= {record["output"]: record for record in records}
+        self._append(*records)
 
-    def _append(self, record: dict[str, Any]) -> None:
-        with self.path.open("ab", buffering=0) as file:
+    def _append(self, *records: dict[str, Any]) -> None:
+        with self._lock, self.path.open("ab", buffering=0) as file:
             before = file.tell()
             try:
-                line = json.dumps(record).encode() + b"\n"
-                if file.write(line) < len(line):
+                lines = b"".join(json.dumps(record).encode() + b"\n" for record in records)
+                if file.write(lines) < len(lines):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
                 os.fsync(file.fileno())
             except OSError:
@@ -107,7 +113,7 @@ def _changes(old: dict[str, Any], new: dict[str, Any]) -> str:
     )
 
 
-def _fingerprint(path: str) -> dict[str, Any] | None:
+def fingerprint(path: str) -> dict[str, Any] | None:
     """Size and SHA-256 of a file; None where there is none."""
     try:
         with open(path, "rb") as file:

@@ -13,7 +13,7 @@ class Progress:
 
     def __init__(self, photos: int, *, quiet: bool = False) -> None:
         self._photos, self._quiet = photos, quiet
-        self._number, self._name, self._began, self._spoke = 0, "", 0.0, 0.0
+        self.number, self._name, self._began, self._spoke = 0, "", 0.0, 0.0
         self._bar: Any = None
         self._task: Any = None
 
@@ -32,10 +32,10 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
 
-    def photo(self, name: str) -> None:
-        """A photo begins."""
-        self._number += 1
-        self._name = f"[{self._number}/{self._photos}] {name}"
+    def photo(self, name: str, number: int | None = None) -> None:
+        """A photo begins; number: which of all, the next by default."""
+        self.number = self.number + 1 if number is None else number
+        self._name = f"[{self.number}/{self._photos}] {name}"
         self._began = self._spoke = time.monotonic()
         if self._bar is not None:
             if self._task is not None:

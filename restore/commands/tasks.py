@@ -1,18 +1,24 @@
 """deblur, upscale, inpaint, restore: from the words of the command line to the library's call."""
 
+import importlib
 import os
+import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import wraps
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from restore import spec
-from restore.commands.batch import Manner, process, together, write_json, write_stream
+from restore.commands.batch import Manner, process, write_stream
 from restore.commands.failure import FAILED, Refusal
-from restore.commands.files import STREAM, SUFFIXES, Job, gather, plan, read_source
+from restore.commands.files import STREAM, SUFFIXES, Job, gather, is_address, plan, read_source
+from restore.commands.overlap import LARGE, Device, Shared, Turns
 from restore.commands.parameters import checked
 from restore.commands.progress import Progress
+from restore.commands.saving import endings_of
+from restore.commands.saving import save as save
 from restore.decode import header
 
 TAGS = {
@@ -23,8 +29,8 @@ TAGS = {
 }
 SURE = 0.65
 """Confidence below which an estimated kernel is to be looked at."""
-WHITE = 0.1
-"""The standard deviation that is white in photo.std.png."""
+MODULE = re.compile(r"[\w.]+:\w+")
+"""How a prior is named that a function gives."""
 
 
 def run(
@@ -38,33 +44,65 @@ def run(
 ) -> int:
     """Restore every photo that the names stand for; the exit code."""
     options = checked(spec.TASKS[task], given)
+    far = [name for name in (*names, output or "") if is_address(name)]
+    if far and options.engine != "ray":
+        raise Refusal(f"{far[0]}: is read and written with --engine ray")
     used = [str(getattr(options, name, None) or "") for name in ("mask", "kernel")]
     used.append(manner.manifest or "")
     found = gather(names, TAGS[task], recursive=recursive, output=output)
-    endings = _endings(options)
+    endings = endings_of(options)
     jobs = plan(found, output, TAGS[task], endings, filter(os.path.isfile, used))
     if isinstance(options, spec.Inpaint) and not os.path.exists(options.mask):
         raise Refusal(f"--mask {options.mask}: no such file or folder", FAILED)
+    if options.engine == "ray":
+        from restore.cluster import folders
+
+        return folders.process(task, options, solver_options, jobs, manner)
     if len(jobs) == 1 and os.path.isfile(source := jobs[0].source):
         header(Path(source).read_bytes(), source)  # what is no photo is refused before torch loads
-    restored = Restored(task, options, solver_options, manner.overwrite)
+    # what is held decides what fits, and must not depend on another photo
+    device = None if options.max_memory or options.low_memory else Device()
+    restored = Restored(task, options, solver_options, manner.overwrite, device)
     if manner.overwrite or any(not os.path.exists(job.target) for job in jobs):
         restored.prepare()
-    named = {**options.model_dump(), **solver_options, "overwrite": manner.overwrite}
-    return process(jobs, endings, restored, manner, {"task": task, "options": named})
+    return process(jobs, endings, restored, manner, restored.settings(), device)
 
 
 class Restored:
-    """Does one job after the other with the same options."""
+    """Does jobs with the same options: one, or on a device that is shared several at a time."""
 
     def __init__(
-        self, task: str, options: spec.Options, solver_options: dict[str, Any], overwrite: bool
+        self,
+        task: str,
+        options: spec.Options,
+        solver_options: dict[str, Any],
+        overwrite: bool,
+        device: Device | Shared | None = None,
     ) -> None:
         self.task, self.options, self.overwrite = task, options, overwrite
-        self.arguments = {**dict(options), **solver_options}
+        self.device = device or Device()
+        self.solver_options = solver_options
+        placed = {name: value for name, value in options if name not in spec.PLACING}
+        self.arguments: dict[str, Any] = {**placed, **solver_options}
+
+    def settings(self) -> dict[str, Any]:
+        """The command and its options, for a manifest."""
+        named = {**self.given(), **self.solver_options, "overwrite": self.overwrite}
+        return {"task": self.task, "options": named}
+
+    def given(self) -> dict[str, Any]:
+        """The options of the task, JSON-able."""
+        return self.options.model_dump(exclude=spec.PLACING)
 
     def prepare(self) -> None:
         """Refuse wrong arguments, and load the prior, before the first photo."""
+        from restore import api
+
+        self.check()
+        api.made(self.arguments)
+
+    def check(self) -> None:
+        """Refuse wrong arguments, as far as that needs no prior."""
         from restore import api, solvers
 
         solver = api.chosen_solver(self.arguments, self.options.samples)
@@ -73,20 +111,26 @@ class Restored:
         if self.options.fidelity is not None:
             given |= {"fidelity"}
         solvers.check_options(solver, given)
+        if MODULE.fullmatch(self.options.prior) and isinstance(self.arguments["prior"], str):
+            self.arguments["prior"] = _imported(self.options.prior)
         if isinstance(self.options, spec.Deblur) and self.options.kernel is not None:
             self.arguments["kernel"] = api.as_kernel(self.options.kernel)
         if isinstance(self.options, spec.Restore):
             from restore import chain
 
             self.arguments["operator"] = chain.parse(self.options.operator)
-        api.made(self.arguments)
 
     def __call__(self, job: Job, progress: Progress) -> dict[str, Any]:
-        result, report = self.restored(job, progress)
-        if job.target == STREAM:
-            write_stream(result.image)
-        else:
-            save(result, report, job, _endings(self.options), self.overwrite)
+        large = job.source != STREAM and self._pixels(job) > LARGE
+        with self.device.large if large else nullcontext():
+            if large:
+                result, report = self.device.call(lambda: self.restored(job, progress))[0]
+            else:
+                result, report = self.restored(job, progress)
+            if job.target == STREAM:
+                write_stream(result.image)
+            else:
+                save(result, report, job, endings_of(self.options), self.overwrite)
         _judge(job, report, progress)
         return report
 
@@ -95,7 +139,9 @@ class Restored:
         from restore import api
 
         arguments = dict(self.arguments)
-        arguments["solver"] = _watched(arguments["solver"], self.options.samples, progress)
+        turns = Turns(self.device)
+        watched = _watched(arguments["solver"], self.options.samples, progress)
+        arguments["solver"] = turns.of(watched)
         if isinstance(self.options, spec.Inpaint):
             arguments["mask"] = _mask_of(self.options.mask, job)
         source = read_source(job.source)
@@ -106,55 +152,33 @@ class Restored:
             "task": self.task,
             "input": job.source,
             "output": job.target,
-            "arguments": self.options.model_dump(),
+            "arguments": self.given(),
             **result.report,
         }
+        report["seconds"] = round(report["seconds"] - turns.waited, 3)
         return result, report
 
-
-def _endings(options: spec.Options) -> tuple[str, ...]:
-    """Of what is written beside a picture: the report, the kernel that was estimated, the samples
-    and their spread."""
-    endings = [".json"]
-    if isinstance(options, spec.Deblur) and options.kernel is None:
-        endings.append(".kernel.png")
-    if options.samples > 1:
-        endings += [".std.png", ".undetermined.png"]
-        endings += (f".sample{k}.png" for k in range(1, options.samples + 1))
-    return tuple(endings)
-
-
-def save(
-    result: Any, report: dict[str, Any], job: Job, endings: tuple[str, ...], overwrite: bool
-) -> None:
-    """The picture comes last: where it is, the rest is."""
-    from dataclasses import replace
-
-    from restore.images import read, write
-
-    with together([Path(job.target), *map(job.beside, endings)]):
-        if result.kernel is not None:
-            weights = (result.kernel / result.kernel.max() * 65535).round().numpy()
-            kernel = read(weights.astype("uint16"))
-            write(kernel, job.beside(".kernel.png"), overwrite=overwrite)
-        if result.std is not None:
-            report = {**report, "std_white": WHITE}
-            spread = read((result.std / WHITE).clamp(0, 1))
-            write(spread, job.beside(".std.png"), overwrite=overwrite)
-            doubt = read(_overlaid(result.pixels, result.undetermined))
-            write(doubt, job.beside(".undetermined.png"), overwrite=overwrite)
-            for k, pixels in enumerate(result.samples, start=1):
-                sample = replace(result, pixels=pixels)
-                sample.save(job.beside(f".sample{k}.png"), overwrite=overwrite)
-        write_json(job.beside(".json"), report)
-        result.save(job.target, overwrite=overwrite)
+    def _pixels(self, job: Job) -> int:
+        """Pixels of the picture that comes out; 0 where no photo comes in."""
+        try:
+            _, width, height = header(Path(job.source).read_bytes(), job.source)
+            if isinstance(self.options, spec.Upscale):
+                return width * height * self.options.factor**2
+            if isinstance(self.options, spec.Restore):
+                shape = self.arguments["operator"].image_shape((1, 3, height, width))
+                return int(shape[2] * shape[3])
+        except (OSError, ValueError):
+            return 0  # restoring it tells why
+        return width * height
 
 
-def _overlaid(pixels: Any, share: Any) -> Any:
-    """A grey picture, orange where it is not the photo that decides."""
-    grey = pixels.mean(dim=1, keepdim=True)
-    orange = pixels.new_tensor([1.0, 0.55, 0.0]).reshape(1, 3, 1, 1)
-    return grey * (1 - share) + orange * share
+def _imported(name: str) -> Any:
+    """The prior that module:function gives."""
+    module, function = name.split(":")
+    try:
+        return getattr(importlib.import_module(module), function)()
+    except (ImportError, AttributeError) as error:
+        raise Refusal(f"--prior {name}: cannot be imported ({error})") from error
 
 
 def _watched(solver: Any, samples: int, progress: Progress) -> Any:

@@ -1,5 +1,6 @@
 """What the server is and how it is: tasks, priors, health, readiness, metrics, its page."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,10 @@ class Task(BaseModel):
 
 
 class Solver(BaseModel):
-    """A solver and the JSON Schema of each of its options."""
+    """A solver, the steps that it takes by itself, and the JSON Schema of each of its options."""
 
     description: str
+    steps: int | None
     options: dict[str, dict[str, Any]]
 
 
@@ -83,7 +85,7 @@ def _choices(routes: APIRouter, service: Service) -> None:
     )
     def tasks() -> Response:
         """The tasks with the JSON Schema of every option, and the solvers with theirs."""
-        return JSONResponse(service.tasks.described())
+        return JSONResponse(service.tasks.described)
 
     @routes.get(
         "/v1/priors", operation_id="priors", response_model=PriorList, responses=responses()
@@ -135,6 +137,14 @@ class _Page(StaticFiles):
 
 
 def mount_page(app: FastAPI, folder: Path = PAGE) -> None:
-    """Serve the page at / where there is one."""
-    if (folder / "index.html").is_file():
-        app.mount("/", _Page(directory=folder, html=True), name="page")
+    """Serve the page at / where there is one, with the names of the languages it has."""
+    if not (folder / "index.html").is_file():
+        return
+
+    @app.get("/languages.json", include_in_schema=False)
+    def languages() -> JSONResponse:
+        files = sorted((folder / "languages").glob("*.json"))
+        told = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}
+        return JSONResponse({code: words["language"] for code, words in told.items()})
+
+    app.mount("/", _Page(directory=folder, html=True), name="page")

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp
 
-from restore.server import about, jobs, problems, results
+from restore.server import about, costs, jobs, originals, problems, results
 from restore.server.guard import Guard
 from restore.server.metrics import Metrics
 from restore.server.openapi import document
@@ -38,7 +38,10 @@ def create(settings: Serve, keys: tuple[str, ...] = ()) -> tuple[ASGIApp, Servic
         lifespan=lambda _: _alive(service),
         redirect_slashes=False,
     )
-    routers = [jobs.router(service), results.router(service), about.router(service, metrics)]
+    routers = [
+        *(each.router(service) for each in (jobs, results, originals, costs)),
+        about.router(service, metrics),
+    ]
     for router in routers:
         app.include_router(router)
     problems.install(app, routers)

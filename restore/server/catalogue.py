@@ -1,4 +1,4 @@
-"""The solvers that clients may name, with their options, as JSON."""
+"""The solvers that clients may name, with their options, as JSON; and which are the defaults."""
 
 import inspect
 import typing
@@ -23,6 +23,15 @@ def catalogue() -> dict[str, Any]:
     return {name: _described(name) for name in solvers.names()}
 
 
+def defaults() -> dict[str, str]:
+    """The solver of one picture, of several samples, and of several with a fidelity."""
+    return {
+        "one": solvers.default(1),
+        "several": solvers.default(2),
+        "faithful": solvers.default(2, 0.5),
+    }
+
+
 def _described(name: str) -> dict[str, Any]:
     solver = solvers.get(name)
     hints = typing.get_type_hints(solver)
@@ -34,7 +43,12 @@ def _described(name: str) -> dict[str, Any]:
         if option not in spec.Options.model_fields
     }
     shown = {option: schema for option, schema in options.items() if schema is not None}
-    return {"description": told.splitlines()[0] if told else name, "options": shown}
+    steps = solvers.options(solver).get("steps")
+    return {
+        "description": told.splitlines()[0] if told else name,
+        "steps": None if steps is None else steps.default,
+        "options": shown,
+    }
 
 
 def _schema(kind: Any, default: Any) -> dict[str, Any] | None:

@@ -24,6 +24,7 @@ from restore.images import read
 from restore.server.leases import Leases
 from restore.server.pictures import keep
 from restore.server.record import Job
+from restore.server.schemas import enlarged
 from restore.solvers import State
 
 TELL, SHOW = 0.1, 0.5
@@ -82,7 +83,8 @@ def do(
     restored = Restored(job["task"], options, solver_options, overwrite=False)
     restored.arguments["prior"] = prior
     restored.prepare()
-    restored.arguments["solver"] = _shown(restored.arguments["solver"], watch)
+    larger = enlarged(job["task"], json.loads(job["params"]))
+    restored.arguments["solver"] = _shown(restored.arguments["solver"], watch, larger)
     result, report = restored.restored(paths, watch)
     place = Path(paths.target).parent
     told = {**report, "input": "image", "output": Path(paths.target).name}
@@ -111,18 +113,30 @@ def failed(error: Exception, place: Path) -> dict[str, Any]:
     return {"title": "Failed", "status": 500, "detail": detail}
 
 
-def _shown(solver: Any, watch: Watch) -> Any:
-    """The solver, leaving with the watch how each of its states is drawn."""
+def _shown(solver: Any, watch: Watch, larger: int) -> Any:
+    """The solver, leaving with the watch how each of its states is drawn.
+
+    larger: how many times the picture is larger than what was measured; what lies around is cut.
+    """
 
     @wraps(solver)
     def shown(
         measurement: Measurement[Operator], prior: Prior, *rest: Any, **options: Any
     ) -> Iterator[State]:
         for state in solver(measurement, prior, *rest, **options):
-            watch.preview = lambda state=state: preview(prior.decode(state.x0))
+            height, width = (larger * side for side in measurement.y.shape[2:])
+            watch.preview = lambda state=state, height=height, width=width: preview(
+                centre(prior.decode(state.x0), height, width)
+            )
             yield state
 
     return shown
+
+
+def centre(pixels: Tensor, height: int, width: int) -> Tensor:
+    """The middle of (B, 3, H, W): blurred photos are restored with a margin."""
+    top, left = max(0, pixels.shape[2] - height) // 2, max(0, pixels.shape[3] - width) // 2
+    return pixels[:, :, top : top + height, left : left + width]
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from restore.decode import PhotoError, decode_bytes
 from restore.encode import DEEP_FORMATS, encode
 
 if TYPE_CHECKING:
@@ -27,22 +28,26 @@ SAMPLES = "samples.npz"
 
 def keep(photo: "Photo", report: Mapping[str, Any], place: Path) -> None:
     """Keep the samples as they are rounded for 8 and for 16 bits, and the metadata."""
-    kept: dict[str, Any] = {"shallow": photo.samples("uint8")}
-    if photo.depth > 8:
-        kept["deep"] = photo.samples("uint16")
+    kept: dict[str, Any] = {"shallow": photo.samples("uint8"), "deep": photo.samples("uint16")}
+    kept["depth"] = np.array(photo.depth)
     for name, value in (("exif", photo.exif), ("icc", photo.icc)):
         if value is not None:
             kept[name] = np.frombuffer(value, np.uint8)
     np.savez(place / SAMPLES, report=np.array(json.dumps(report)), **kept)
 
 
-def picture(place: Path, format: str) -> Path:
-    """The file of the result in a format, made at its first use; PhotoError if it cannot be."""
-    path = place / f"result{SUFFIX[format]}"
+def picture(place: Path, format: str, deep: bool = False) -> Path:
+    """The file of the result in a format, made at its first use; PhotoError if it cannot be.
+
+    deep: with 16 bits, whatever the photo had; otherwise where it had them.
+    """
+    if deep and format not in DEEP_FORMATS:
+        raise PhotoError(f"result: {format} holds 8 bits; {', '.join(DEEP_FORMATS)} hold 16")
+    path = place / f"{'deep' if deep else 'result'}{SUFFIX[format]}"
     if path.exists():
         return path
     with np.load(place / SAMPLES, allow_pickle=False) as kept:
-        deep = format in DEEP_FORMATS and "deep" in kept
+        deep = deep or (format in DEEP_FORMATS and int(kept["depth"]) > 8)
         notes = {name: kept[name].tobytes() for name in ("exif", "icc") if name in kept}
         data = encode(
             kept["deep" if deep else "shallow"],
@@ -52,7 +57,23 @@ def picture(place: Path, format: str) -> Path:
             icc=notes.get("icc"),
             report=json.loads(str(kept["report"])),
         )
-    temporary = place / f".{uuid.uuid4().hex}.part"
+    return _written(data, path)
+
+
+def upright(upload: Path, max_pixels: int) -> Path:
+    """An upload as a PNG that every browser shows, made at its first use; PhotoError.
+
+    Its orientation is applied, and 16 bits are kept.
+    """
+    path = upload.with_name("upright.png")
+    if path.exists():
+        return path
+    seen = decode_bytes(upload.read_bytes(), upload.name, max_pixels)
+    return _written(encode(seen.samples, "PNG", upload.name, icc=seen.icc), path)
+
+
+def _written(data: bytes, path: Path) -> Path:
+    temporary = path.with_name(f".{uuid.uuid4().hex}.part")
     temporary.write_bytes(data)
     os.replace(temporary, path)
     return path

@@ -89,9 +89,8 @@ def install(app: FastAPI, routers: Sequence[APIRouter]) -> None:
         if error.status_code == 405:  # the first route of a path tells of its own methods only
             path = request.url.path
             same = [route for route in routes if route.path_regex.match(path)]
-            headers["Allow"] = ", ".join(
-                sorted({method for route in same for method in route.methods or ()})
-            )
+            known = {method for route in same for method in route.methods or ()}
+            headers["Allow"] = ", ".join(sorted(known or {"GET", "HEAD"}))
         return Problem(error.status_code, str(error.detail), headers=headers).response()
 
     @app.exception_handler(RequestValidationError)

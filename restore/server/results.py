@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 
 from restore.decode import PhotoError
@@ -16,6 +16,7 @@ from restore.server.negotiate import chosen
 from restore.server.pictures import MEDIA, SUFFIX, picture
 from restore.server.problems import Problem, responses
 from restore.server.record import Job
+from restore.server.schemas import ESTIMATE
 from restore.server.service import Service
 
 JSON = "application/json"
@@ -36,6 +37,9 @@ FILE: dict[int | str, dict[str, Any]] = {
     200: {"description": "A PNG.", "content": {"image/png": BINARY}},
     **responses(404, 409, 410, 422),
 }
+Depth = Annotated[
+    int | None, Query(ge=16, le=16, description="16 bits a sample, which PNG and TIFF hold.")
+]
 Name = Annotated[
     str,
     Path(
@@ -52,18 +56,23 @@ def router(service: Service) -> APIRouter:
     plain: dict[str, Any] = {"response_class": Response}
 
     @routes.get("/{id}/result", operation_id="result", responses=PICTURE, **plain)
-    async def result(request: Request, id: Id) -> Response:
-        """The restored picture in the photo's format, or in the one that Accept chooses."""
+    async def result(request: Request, id: Id, depth: Depth = None) -> Response:
+        """The restored picture in the photo's format, or in the one that Accept chooses.
+
+        An estimate has JSON only.
+        """
         job = await service.find(id, request)
         place, own = _place(service, job)
         offers = [MEDIA[own], *(media for media in _FORMATS if media != MEDIA[own]), JSON]
+        offers = [JSON] if job["task"] == ESTIMATE else offers
         media = chosen(request.headers.get("accept"), offers)
         if media is None:
             raise Problem(406, f"there is {', '.join(offers)}", field="Accept")
         if media == JSON:
             return JSONResponse(_report(job, place), headers={"Vary": "Accept"})
         try:
-            path = await run_sync(picture, place, _FORMATS[media], limiter=encoding)
+            deep = depth is not None
+            path = await run_sync(picture, place, _FORMATS[media], deep, limiter=encoding)
         except PhotoError as error:
             raise Problem(406, str(error), field="Accept") from error
         return _file(path, f"{job['task']}{path.suffix}", media)

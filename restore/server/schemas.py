@@ -1,6 +1,7 @@
 """What clients may ask of each task: the options of `restore.spec`, narrowed for a network."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError, create_model
@@ -11,7 +12,10 @@ from restore.server.problems import Problem
 from restore.server.settings import Serve
 from restore.server.words import KERNEL, OPERATOR, enlargement
 
-HIDDEN = {"device", "offline", "max_memory", "mask"}
+HIDDEN = {
+    *("device", "offline", "max_memory", "low_memory", "mask"),
+    *("prompt", "negative", "guidance", "engine", "ray_address"),
+}
 """Options that are the operator's, or uploads."""
 SHOWN = {
     *("noise", "seed", "samples", "polish", "prior", "solver", "fidelity", "steps", "dtype"),
@@ -19,7 +23,11 @@ SHOWN = {
     *("kernel", "boundary", "camera", "factor", "filter", "operator"),
 }
 """Options that are the client's; an option that is in neither set fails the tests."""
-UPLOADS = {"deblur": {"kernel"}, "upscale": set(), "inpaint": {"mask"}, "restore": set()}
+ESTIMATE = "estimate"
+"""The one task that the command line does not have: it restores nothing."""
+UPLOADS: dict[str, set[str]] = {
+    "deblur": {"kernel"}, "upscale": set(), "inpaint": {"mask"}, "restore": set(), ESTIMATE: set(),
+}  # fmt: skip
 """Files that a task takes beside the image."""
 OPTIONS = "options"
 """The one parameter that `spec` does not have: those of the solver, as --option on the command
@@ -62,12 +70,13 @@ class Tasks:
         if wrong:
             raise Problem(422, "params.options: not the solver's", errors=wrong)
 
+    @cached_property
     def described(self) -> dict[str, Any]:
         """The tasks for clients: uploads, JSON Schema of the parameters; and the solvers."""
         tasks = [
             {
                 "name": task,
-                "description": spec.TASKS[task].__doc__,
+                "description": model.__doc__,
                 "uploads": ["image", *sorted(UPLOADS[task])],
                 "required": ["image", *(["mask"] if task == "inpaint" else [])],
                 "schema": model.model_json_schema(),
@@ -79,7 +88,8 @@ class Tasks:
 
 def tasks(solvers: dict[str, Any], settings: Serve) -> Tasks:
     """The tasks that a server with these solvers and settings offers."""
-    return Tasks({task: _model(task, solvers, settings) for task in spec.TASKS}, solvers)
+    models = {task: _model(task, solvers, settings) for task in spec.TASKS}
+    return Tasks({**models, ESTIMATE: _estimate(settings)}, solvers)
 
 
 def options_of(
@@ -127,6 +137,13 @@ def _model(task: str, solvers: dict[str, Any], settings: Serve) -> type[Declared
     return create_model(
         task.capitalize(), __base__=base, __doc__=spec.TASKS[task].__doc__, **fields
     )
+
+
+def _estimate(settings: Serve) -> type[Declared]:
+    prior: Any = Literal[tuple(settings.priors)]
+    told = Field(settings.priors[0], description="Whose pace is measured.")
+    about = "Tell the noise and the blur of a photo, and try how fast it would be restored."
+    return create_model("Estimate", __base__=Declared, __doc__=about, prior=(prior, told))
 
 
 def _of(solvers: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import ipaddress
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -40,6 +40,14 @@ class Serve(Declared):
     disk: float = Field(4, gt=0, description="Room for uploads and results in GiB.")
     keep: float = Field(24, gt=0, description="Hours that results are kept.")
     limit: float = Field(3600, gt=0, description="Seconds that a job may take.")
+    engine: Literal["local", "ray"] = Field(
+        "local", description="local, or ray: restorers on the devices of a Ray cluster."
+    )
+    ray_address: str | None = Field(
+        None,
+        description="Cluster, as 10.0.0.1:6379, or auto for the one that runs here. Default: "
+        "RAY_ADDRESS, else one is started here.",
+    )
 
     @property
     def priors(self) -> list[str]:

@@ -28,13 +28,15 @@ class Links(BaseModel):
     self: str
     events: str
     result: str
+    image: str
+    mask: str | None
 
 
 class JobView(BaseModel):
     """A job. Times are in UTC; step counts the solver's steps done, of `steps`."""
 
     id: str = Field(pattern="^[0-9a-f]{32}$")
-    task: Literal["deblur", "upscale", "inpaint", "restore"]
+    task: Literal["deblur", "upscale", "inpaint", "restore", "estimate"]
     state: State
     ahead: int | None = Field(description="How many jobs go before it while it is queued.")
     params: dict[str, Any]
@@ -76,7 +78,11 @@ def view(job: Job, keep: float) -> dict[str, Any]:
         "expired": bool(job["gone"]),
         "canceling": bool(job["cancel"]) and ended is None,
         "error": None if job["error"] is None else json.loads(job["error"]),
-        "links": {"self": place, "events": f"{place}/events", "result": f"{place}/result"},
+        "links": {
+            "self": place,
+            **{name: f"{place}/{name}" for name in ("events", "result", "image")},
+            "mask": f"{place}/mask" if "mask" in json.loads(job["uploads"]) else None,
+        },
     }
 
 

@@ -14,18 +14,26 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from restore.server.database import lock
 from restore.server.leases import Leases, Lost
 from restore.server.log import log
+from restore.server.pace import remember
 from restore.server.record import Job
 from restore.server.settings import LEASE, Serve, read_told
 from restore.server.store import Store
 
 PATIENCE = 10.0
 """Seconds that a step may still take when the worker is to stop."""
+
+
+Work = Callable[[Job, Path, Path, Any], dict[str, Any]]
+"""Does a job: where its uploads are, where its files go, who watches; its report."""
 
 
 class Worker:
@@ -36,9 +44,9 @@ class Worker:
         self.store = Store(Path(settings.store))
         self.leases = Leases(self.store)
         self.stop, self.wake = threading.Event(), threading.Event()
-        self.job: Job | None = None
-        self.began = 0.0
-        self._said = threading.Lock()
+        self.jobs: dict[str, tuple[Job, float]] = {}
+        """Those under way, and when they began."""
+        self._out, self._said = sys.stdout, threading.Lock()
 
     def run(self) -> None:
         """Work until told to stop; PriorError, ValueError where the settings cannot be."""
@@ -48,38 +56,63 @@ class Worker:
         # Whoever had the lock before is dead, and its leases with it.
         for name in self.leases.recover(float("inf")):
             self.say(name)
-        from restore.server.catalogue import catalogue
+        from restore.server.catalogue import catalogue, defaults
 
-        priors = _priors(self.settings)
         self.store.tell("priors", {name: _card(name) for name in self.settings.priors})
+        self.store.tell("defaults", defaults())
         self.store.tell("catalogue", catalogue())
-        self.say("ready")
+        with self._restorers() as (work, count):
+            self.say("ready")
+            others = [threading.Thread(target=self._take, args=(work,)) for _ in range(count - 1)]
+            for other in others:
+                other.start()
+            self._take(work)
+            for other in others:
+                other.join()
+        held.close()
+
+    @contextmanager
+    def _restorers(self) -> Iterator[tuple[Work, int]]:
+        """What does a job, and how many it does at once."""
+        if self.settings.engine == "ray":
+            from restore.cluster.service import deployed
+
+            with deployed(self.settings) as found:
+                yield found
+        else:
+            yield partial(done, self.settings, priors_of(self.settings)), 1
+
+    def _take(self, work: Work) -> None:
+        """Do one job after the other until told to stop."""
         while not self.stop.is_set():
             self.wake.clear()
             job = self.leases.claim()
             if job is None:
                 self.wake.wait(1.0)
                 continue
-            self.job, self.began = job, time.monotonic()
-            self._do(job, priors)
-            self.job = None
-        held.close()
+            self.jobs[job["id"]] = job, time.monotonic()
+            try:
+                self._do(job, work)
+            finally:
+                del self.jobs[job["id"]]
 
     def say(self, word: str) -> None:
         """A line to the server."""
         with self._said:
-            sys.stdout.write(word + "\n")
-            sys.stdout.flush()
+            self._out.write(word + "\n")
+            self._out.flush()
 
-    def _do(self, job: Job, priors: dict[str, Any]) -> None:
-        from restore.server.doing import Stopped, failed
+    def _do(self, job: Job, work: Work) -> None:
+        from restore.server.doing import Stopped, Watch, failed
 
         self.say(job["id"])
         place = self.store.place(job["id"])
         result = place / job["token"]
         report = error = None
         try:
-            report = self._restored(job, priors, place, result)
+            result.mkdir()
+            watch = Watch(self.leases, job, self.settings.limit, self.stop.is_set, self.say)
+            report = work(job, place, result, watch)
         except Stopped:
             shutil.rmtree(result, ignore_errors=True)
             self.leases.put_back(job)
@@ -88,25 +121,9 @@ class Worker:
         except Lost:
             log("job left", job=job["id"])
         except Exception as exception:
-            error = failed(exception, place)
+            error = getattr(exception, "problem", None) or failed(exception, place)
             log("job failed", job=job["id"], error=error["detail"], kind=type(exception).__name__)
         self._finish(job, place, result, report, error)
-
-    def _restored(
-        self, job: Job, priors: dict[str, Any], place: Path, result: Path
-    ) -> dict[str, Any]:
-        from restore.commands.files import Job as Paths
-        from restore.server.doing import Watch, do
-        from restore.server.schemas import options_of
-
-        uploads = {name: str(place / file) for name, file in json.loads(job["uploads"]).items()}
-        params = json.loads(job["params"])
-        options, solver_options = options_of(job["task"], params, uploads, self.settings)
-        suffix = Path(uploads["image"]).suffix
-        result.mkdir()
-        paths = Paths(uploads["image"], str(result / f"result{suffix}"), Path(f"image{suffix}"))
-        watch = Watch(self.leases, job, self.settings.limit, self.stop.is_set, self.say)
-        return do(job, options, solver_options, priors[options.prior], paths, watch)
 
     def _finish(
         self, job: Job, place: Path, result: Path, report: dict[str, Any] | None,
@@ -114,16 +131,18 @@ class Worker:
     ) -> None:  # fmt: skip
         from restore.server.pictures import size
 
-        kept = 0 if report is None else size(result)
+        seconds = round(time.monotonic() - self.jobs[job["id"]][1], 3)
+        kept = 0 if report is None else size(place)
         state = self.leases.finish(job, kept, report=report, error=error)
         if state is None:
             shutil.rmtree(result, ignore_errors=True)
             log("job lost", job=job["id"])
             return
         for path in place.iterdir() if place.is_dir() else ():
-            if path != result or state != "succeeded":
+            if state != "succeeded" or (path.is_dir() and path != result):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-        seconds = round(time.monotonic() - self.began, 3)
+        if state == "succeeded" and report is not None:
+            remember(self.store, report, seconds)
         log("job ended", job=job["id"], task=job["task"], state=state, seconds=seconds)
         self.say(job["id"])
 
@@ -143,15 +162,37 @@ class Worker:
     def _beat(self) -> None:
         """Say that it lives, unless a job takes so long that something must hang."""
         while not self.stop.wait(LEASE / 5):
-            job = self.job
-            if job is not None and time.monotonic() - self.began > self.settings.limit + LEASE:
+            jobs = [*self.jobs.values()]
+            now = time.monotonic()
+            if any(now - began > self.settings.limit + LEASE for _, began in jobs):
                 continue
-            if job is not None:
+            for job, _ in jobs:
                 self.leases.beat(job)
             self.say("beat")
 
 
-def _priors(settings: Serve) -> dict[str, Any]:
+def done(
+    settings: Serve, priors: dict[str, Any], job: Job, place: Path, result: Path, watch: Any
+) -> dict[str, Any]:
+    """Do a job whose uploads lie in place, and leave its files in result; the report."""
+    from restore.commands.files import Job as Paths
+    from restore.server.doing import do
+    from restore.server.estimating import estimate
+    from restore.server.schemas import ESTIMATE, options_of
+
+    uploads = {name: str(place / file) for name, file in json.loads(job["uploads"]).items()}
+    params = json.loads(job["params"])
+    if job["task"] == ESTIMATE:
+        name = params.get("prior", settings.priors[0])
+        source = Path(uploads["image"])
+        return {**estimate(source, priors[name], settings.device, result, watch), "prior": name}
+    options, solver_options = options_of(job["task"], params, uploads, settings)
+    suffix = Path(uploads["image"]).suffix
+    paths = Paths(uploads["image"], str(result / f"result{suffix}"), Path(f"image{suffix}"))
+    return do(job, options, solver_options, priors[options.prior], paths, watch)
+
+
+def priors_of(settings: Serve) -> dict[str, Any]:
     """What clients may name: a prior by its name, or the object that module:function gives."""
     from restore.device import device, dtype
     from restore.preparation import loaded

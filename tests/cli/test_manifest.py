@@ -67,7 +67,9 @@ def test_a_run_goes_on_where_kill_9_ended_it(
         assert process.stdout.readline() == b"out/a.png\n"
         assert process.stdout.readline() == b"begun\n"
         process.send_signal(signal.SIGKILL)
-    assert [one.get("status") for one in lines()] == [None, "begun", "ok", "begun"]
+    assert [one["output"] for one in lines()[1:] if one["status"] == "ok"] == ["out/a.png"]
+    begun = {one["output"] for one in lines()[1:] if one["status"] == "begun"}
+    assert {"out/a.png", "out/b.png"} <= begun  # and the third, which is read meanwhile
     first = Path("out/a.png").stat().st_mtime_ns
     # as if it had been killed while it wrote
     Path("out/b.json").write_text("{}")
@@ -82,11 +84,8 @@ def test_a_run_goes_on_where_kill_9_ended_it(
     assert Path("out/a.png").stat().st_mtime_ns == first
     made = {str(path.relative_to("out")) for path in Path("out").rglob("*.*")}
     assert made == {"a.png", "a.json", "b.png", "b.json", "sub/a.png", "sub/a.json"}
-    assert [one["output"] for one in lines()[1:] if one["status"] == "ok"] == [
-        "out/a.png",
-        "out/b.png",
-        "out/sub/a.png",
-    ]
+    made_once = sorted(one["output"] for one in lines()[1:] if one["status"] == "ok")
+    assert made_once == ["out/a.png", "out/b.png", "out/sub/a.png"]
     assert photomend(*RUN).out == ""  # all is done
     assert {path: path.read_bytes() for path in before} == before
 
@@ -187,7 +186,8 @@ def test_a_disk_that_is_full_is_told_and_nothing_is_half_written(album: Path) ->
     environment = {**os.environ, "PYTHONPATH": str(album)}
     shell = ["unshare", "-rm", "sh", "-c", FULL, "sh", "small", *words]
     done = subprocess.run(shell, env=environment, capture_output=True, check=False, text=True)
-    assert done.returncode == 1, done.stderr
-    assert done.stdout == ""  # the disk is empty
+    written = done.stdout.split()
+    # the second photo was under way, and there may be room for it
+    assert (done.returncode, written) in [(1, []), (3, ["a.json", "a.png"])], done.stderr
     (line,) = done.stderr.splitlines()
     assert "small/large.png" in line and "No space left on device" in line

@@ -56,5 +56,5 @@ def test_every_option_is_on_the_command_line(words: list[str], model: type[Any])
     for word in words:
         command = command.commands[word]
     flags = {flag for parameter in command.params for flag in parameter.opts}
-    assert {f"--{name}" for name in model.model_fields} <= flags
+    assert {"--" + name.replace("_", "-") for name in model.model_fields} <= flags
     assert all(field.description for field in model.model_fields.values())

@@ -60,7 +60,7 @@ def test_a_preview_is_a_small_picture_of_the_job(server: Live) -> None:
 
     with Image.open(io.BytesIO(base64.b64decode(data))) as image:
         assert image.format == "JPEG"
-        assert image.width == image.height == 34  # the photo and what was blurred into its frame
+        assert image.width == image.height == 32  # without what was blurred into its frame
 
 
 def test_a_stream_that_breaks_goes_on_where_it_was(server: Live) -> None:

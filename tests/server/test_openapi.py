@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from restore import chain, spec
-from restore.server.schemas import HIDDEN, SHOWN
+from restore.server.schemas import ESTIMATE, HIDDEN, SHOWN
 from restore.server.words import OPERATOR, enlargement
 from tests.server.conftest import QUICK, ROOT, Live
 
@@ -105,18 +105,20 @@ def test_clients_may_say_nothing_else(asked: Live, text: str) -> None:
 
 def test_the_tasks_are_those_of_the_command_line(asked: Live) -> None:
     told = asked.http.get("/v1/tasks").json()
-    for task in told["tasks"]:
+    assert [task["name"] for task in told["tasks"]] == [*spec.TASKS, ESTIMATE]
+    for task in told["tasks"][:-1]:
         options = task["schema"]["properties"]
         declared = spec.TASKS[task["name"]].model_json_schema()["properties"]
         assert set(options) - {"options"} == set(declared) - HIDDEN
         for name in set(options) - {"options", "prior", "kernel", "operator"}:
             assert options[name]["description"] == declared[name]["description"]
             assert options[name].get("default") == declared[name].get("default")
-    assert [task["name"] for task in told["tasks"]] == list(spec.TASKS)
     from restore import solvers
 
     assert list(told["solvers"]) == solvers.names()
     assert told["solvers"]["daps"]["options"]["temperature"]["default"] == 0.2
+    steps = {name: solver["steps"] for name, solver in told["solvers"].items()}
+    assert (steps["tradeoff"], steps["mcgdiff"]) == (25, steps["tds"])
 
 
 @pytest.mark.parametrize(

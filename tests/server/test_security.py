@@ -122,6 +122,8 @@ def test_health_metrics_and_priors(server: Live) -> None:
 
 def test_the_log_is_json_and_tells_no_query(server: Live) -> None:
     server.http.get("/v1/jobs", params={"limit": 7})
+    # A line is written once the answer is out.
+    server.wait(lambda: server.told("request")[-1]["path"] == "/v1/jobs")
     line = server.told("request")[-1]
     assert (line["method"], line["path"], line["status"]) == ("GET", "/v1/jobs", 200)
     text = server.log.read_text()

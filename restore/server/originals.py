@@ -1,0 +1,79 @@
+"""The photo and the mask of a job, as they were sent."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, Response
+
+from restore.decode import PhotoError
+from restore.server.jobs import Id
+from restore.server.negotiate import chosen
+from restore.server.pictures import MEDIA, SUFFIX, upright
+from restore.server.problems import Problem, responses
+from restore.server.record import Job
+from restore.server.service import Service
+
+PNG = "image/png"
+_MEDIA = {suffix: MEDIA[format] for format, suffix in SUFFIX.items()}
+SENT: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The file that was sent; a PNG where Accept has no place for it.",
+        "content": {
+            media: {"schema": {"type": "string", "format": "binary"}} for media in MEDIA.values()
+        },
+    },
+    **responses(404, 406, 409, 410, 422),
+}
+
+
+def router(service: Service) -> APIRouter:
+    """The routes of uploads below /v1/jobs."""
+    routes = APIRouter(prefix="/v1/jobs", tags=["results"])
+    decoding = CapacityLimiter(1)  # a large picture takes seconds and memory
+    plain: dict[str, Any] = {"response_class": Response}
+
+    async def sent(request: Request, id: str, name: str) -> Response:
+        path = _sent(service, await service.find(id, request), name)
+        own = _MEDIA[path.suffix]
+        media = chosen(request.headers.get("accept"), list(dict.fromkeys((own, PNG))))
+        if media is None:
+            raise Problem(406, f"there is {own}, {PNG}", field="Accept")
+        if media != own:
+            try:
+                limit = service.settings.max_pixels
+                path = await run_sync(upright, path, limit, limiter=decoding)
+            except PhotoError as error:
+                raise Problem(406, str(error), field="Accept") from error
+        return FileResponse(path, media_type=media, headers={"Vary": "Accept"})
+
+    @routes.get("/{id}/image", operation_id="image", responses=SENT, **plain)
+    async def image(request: Request, id: Id) -> Response:
+        """The photo, from the moment that the job is accepted until its result expires.
+
+        As a PNG it is upright.
+        """
+        return await sent(request, id, "image")
+
+    @routes.get("/{id}/mask", operation_id="mask", responses=SENT, **plain)
+    async def mask(request: Request, id: Id) -> Response:
+        """The mask of what was filled."""
+        return await sent(request, id, "mask")
+
+    return routes
+
+
+def _sent(service: Service, job: Job, name: str) -> Path:
+    """The file that was sent as a part of the form; Problem 404, 409, 410."""
+    if job["gone"]:
+        raise Problem(410, "the result has expired, and the photo with it")
+    file: str | None = json.loads(job["uploads"]).get(name)
+    if file is None:
+        raise Problem(404, f"the job has no {name}")
+    path = service.store.place(job["id"]) / file
+    if not path.is_file():
+        raise Problem(409, f"the job is {job['state']}; its files are not kept")
+    return path

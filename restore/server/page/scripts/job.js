@@ -1,0 +1,166 @@
+/** A job from its start to its end; a page that is loaded again goes on where it was. */
+import { follow } from "./events.js";
+import { keep, kept } from "./memory.js";
+import { say } from "./notes.js";
+import { Picture } from "./picture.js";
+import { form } from "./request.js";
+import { load } from "./result.js";
+import { takeOver } from "./takeover.js";
+import { Problem, ask, createJob, json } from "./service.js";
+import { change, page } from "./store.js";
+import { t } from "./words.js";
+
+const PENDING = "pending";
+/** @type {AbortController | null} */
+let following = null;
+
+/** @typedef {import("./types.js").Job} Job */
+
+/** Ask for the job; `key` of one that may have been sent before. */
+export async function start(key = /** @type {string} */ (crypto.randomUUID())) {
+  change({ busy: "sending", errors: [], result: null, preview: null, sample: 0 });
+  keep(PENDING, key);
+  history.replaceState(null, "", location.pathname);
+  try {
+    const job = await createJob(await form(), key, () => say(t("sending_again")));
+    keep(PENDING, null);
+    remember(job);
+    await watchJob(job);
+  } catch (error) {
+    keep(PENDING, null);
+    change({ busy: "none" });
+    if (!(error instanceof Problem)) {
+      say(t("unreachable"), true);
+      return;
+    }
+    change({ errors: error.errors });
+    const elsewhere = error.errors.filter((each) => !each.field.startsWith("params."));
+    say([error.message, ...elsewhere.map((each) => `${each.field}: ${each.detail}`)]
+      .filter((text, place, all) => all.indexOf(text) === place).join(" — "), true);
+  }
+}
+
+/** A job that was sent from here. @param {Job} job */
+function remember(job) {
+  name(job);
+  keep("sent", { photo: job.id });
+}
+
+/** A name and a small picture for the history. @param {Job} job */
+function name(job) {
+  const names = kept("jobs", /** @type {{[id: string]: any}} */ ({}));
+  names[job.id] = { name: page.photo?.name, small: page.photo?.picture.thumbnail(96) };
+  keep("jobs", Object.fromEntries(Object.entries(names).slice(-60)));
+}
+
+/** Follow a job to its end. @param {Job} job */
+async function watchJob(job) {
+  following?.abort();
+  following = new AbortController();
+  const { signal } = following;
+  history.replaceState(null, "", `#${job.id}`);
+  change({ job, busy: "following", began: 0, preview: null });
+  /** @param {string} kind @param {any} data */
+  const heard = (kind, data) => void happened(job, kind, data, signal);
+  const connected = (/** @type {boolean} */ now) => {
+    if (!now) say(t("reconnecting"));
+  };
+  await follow(job.links.events.slice(1), heard, connected, signal);
+  if (signal.aborted) return;
+  await finished(job.links.self);
+}
+
+/**
+ * @param {Job} job
+ * @param {string} kind
+ * @param {any} data
+ * @param {AbortSignal} signal
+ */
+async function happened(job, kind, data, signal) {
+  if (signal.aborted) return;
+  const now = page.job ?? job;
+  if (kind === "running" || kind === "queued") {
+    change({ job: { ...now, state: kind }, began: 0 });
+    if (kind === "queued") change({ job: await json(job.links.self.slice(1)) });
+  } else if (kind === "progress") {
+    if (!page.began || data.step === 1) change({ began: performance.now() });
+    change({ job: { ...now, state: "running", step: data.step, steps: data.steps } });
+  } else if (kind === "preview") {
+    const picture = await Picture.from(jpeg(data.image), true);
+    if (!signal.aborted && !page.result) change({ preview: picture });
+  }
+}
+
+/** The JPEG of a data: address, which the policy of the page does not let be fetched. */
+const jpeg = (/** @type {string} */ data) => new Blob(
+  [Uint8Array.from(atob(data.split(",")[1]), (sign) => sign.charCodeAt(0))],
+  { type: "image/jpeg" },
+);
+
+/**
+ * @param {string} address
+ * @param {boolean} [quiet] whether it was over before
+ */
+async function finished(address, quiet = false) {
+  const job = /** @type {Job} */ (await json(address.slice(1)));
+  change({ job, busy: "none" });
+  if (job.state === "succeeded" && !job.expired) {
+    change({ result: await load(job), preview: null, sample: 0, overlay: "none" });
+    if (!(job.id in kept("jobs", {}))) name(job);
+    if (!quiet) say(t("done"));
+  } else if (job.state === "failed") {
+    change({ preview: null });
+    say(job.error?.detail ?? t("failed"), true);
+  } else {
+    change({ preview: null });
+    if (job.state === "canceled") say(t("canceled"));
+  }
+}
+
+/** Cancel what runs; it ends after the step under way. */
+export async function cancel() {
+  if (!page.job) return;
+  change({ job: { ...page.job, canceling: true } });
+  await ask(page.job.links.self.slice(1), { method: "DELETE" }).catch((error) => {
+    say(error.message, true);
+  });
+}
+
+/** Leave a job to the server: it goes on, and the page shows something else. */
+export function letGo() {
+  following?.abort();
+  if (page.busy === "following") change({ busy: "none" });
+}
+
+/** Show a job of the history. @param {string} id */
+export async function open(id) {
+  try {
+    const job = /** @type {Job} */ (await json(`v1/jobs/${id}`));
+    if (job.task === "estimate") return;
+    const under = job.state === "queued" || job.state === "running";
+    if (job.expired || !(under || job.state === "succeeded")) {
+      say(job.error?.detail ?? t(`state.${job.expired ? "expired" : job.state}`), true);
+      return;
+    }
+    letGo();
+    change({ result: null, preview: null, sample: 0, errors: [] });
+    await takeOver(job);
+    if (under) void watchJob(job);
+    else {
+      history.replaceState(null, "", `#${id}`);
+      await finished(job.links.self, true);
+    }
+  } catch (error) {
+    history.replaceState(null, "", location.pathname);
+    if (!(error instanceof Problem && error.status === 404)) throw error;
+    say(t("gone"));
+  }
+}
+
+/** Go on with what was under way when the page was left. */
+export async function resume() {
+  const key = kept(PENDING, /** @type {string | null} */ (null));
+  const id = location.hash.slice(1);
+  if (key && page.photo) await start(key);
+  else if (/^[0-9a-f]{32}$/.test(id)) await open(id);
+}

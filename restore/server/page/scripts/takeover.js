@@ -1,0 +1,59 @@
+/** The photo, the mask and the options of a job, so that it can be looked at and changed. */
+import { takeMask } from "./brush.js";
+import { keep, keepFile, kept } from "./memory.js";
+import { Picture } from "./picture.js";
+import { blob } from "./service.js";
+import { change, page } from "./store.js";
+import { t } from "./words.js";
+
+/** @type {{[kind: string]: string[]}} names of the numbers of a kernel in words */
+const NUMBERS = { motion: ["length", "angle"], disk: ["radius"], gaussian: ["sigma"] };
+
+/** @param {import("./types.js").Job} job */
+export async function takeOver(job) {
+  const own = kept("sent", { photo: "" }).photo === job.id && page.photo !== null;
+  if (!own) await takePhoto(job);
+  const { kernel, ...rest } = job.params;
+  change({
+    task: job.task, params: { ...page.params, [job.task]: rest }, opened: page.opened + 1,
+    blur: job.task === "deblur" ? blurOf(kernel, own) : page.blur,
+  });
+  if (own || !job.links.mask) return;
+  await takeMask(await blob(job.links.mask.slice(1), "image/png"));
+}
+
+/** @param {import("./types.js").Job} job */
+async function takePhoto(job) {
+  const path = job.links.image.slice(1);
+  const file = await blob(path, "*/*");
+  const picture = await Picture.from(file).catch(
+    async () => Picture.from(await blob(path, "image/png")),
+  );
+  const name = kept("jobs", /** @type {any} */ ({}))[job.id]?.name ?? t("photo");
+  change({ photo: { file, name, picture }, found: null, looking: "none" });
+  keep("sent", { photo: job.id });
+  keep("name", name);
+  await Promise.all([keepFile("photo", file), keepFile("found", null), keepFile("mask", null)]);
+}
+
+/**
+ * The controls of a blur in words; a file is known only where it was given.
+ * @param {string | undefined} words
+ * @param {boolean} own
+ * @returns {import("./types.js").Blur}
+ */
+function blurOf(words, own) {
+  if (!words) {
+    return own && ["file", "drawn"].includes(page.blur.kind) ? page.blur
+      : { kind: "auto", numbers: {}, file: null };
+  }
+  const [kind, values] = words.split(":");
+  const known = kind === "motion" || kind === "disk" || kind === "gaussian" ? kind : "auto";
+  const given = values.split(",").map(Number);
+  /** @type {{[name: string]: number}} */
+  const numbers = {};
+  (NUMBERS[known] ?? []).forEach((name, place) => {
+    numbers[name] = given[place] ?? 0;
+  });
+  return { kind: known, numbers, file: null };
+}
