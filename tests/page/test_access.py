@@ -83,7 +83,7 @@ def test_axe_finds_nothing_on_a_telephone(visits: Visits, small: Path) -> None:
 def test_all_of_it_with_the_keyboard_alone(visit: Visit, small: Path) -> None:
     page, press = visit.page, visit.page.keyboard.press
 
-    def tab_to(selector: str, most: int = 60) -> None:
+    def tab_to(selector: str, most: int = 120) -> None:
         for _ in range(most):
             press("Tab")
             if page.evaluate("s => document.activeElement.matches(s)", selector):
@@ -102,6 +102,8 @@ def test_all_of_it_with_the_keyboard_alone(visit: Visit, small: Path) -> None:
         press("Enter")
     chosen.value.set_files(small)
     expect(page.locator("#photo-card")).to_contain_text("small.jpg")
+    expect(page.locator("#brush-size")).to_be_visible()
+    expect(page.locator("#brush-size")).to_be_enabled()
     tab_to("#brush-size")
     press("Home")
     tab_to(".surface")
