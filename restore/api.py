@@ -32,8 +32,8 @@ KERNEL_ERROR = 0.01
 """Least noise of a photo whose kernel was estimated: with that of the photo alone a kernel's
 errors become stripes."""
 KNOWN_ERROR = 0.01
-"""Noise that a solver is told of pixels that are known exactly: an autoencoder cannot say them
-exactly, and would be fitted beyond what it can, to the loss of those beside."""
+"""Noise that a solver is told of exact pixels where fewer than half are known: of pixels that are
+trusted exactly, what an autoencoder cannot say is made up for beside them."""
 
 Source = Any
 """A photo: path, bytes of a file, PIL image, array (H, W, C), tensor (3, H, W) or (B, 3, H, W)."""
@@ -122,7 +122,8 @@ def inpaint(
     seen = read(photo)
     unknown = read_mask(mask, *seen.pixels.shape[2:])
     given = seen.pixels.masked_fill(unknown, 0)
-    told = KNOWN_ERROR if noise is None else noise
+    exact = KNOWN_ERROR if float(unknown.float().mean()) > 0.5 else 0.0
+    told = exact if noise is None else noise
     result = _run(seen, Mask(unknown), given, told, seed, samples, polish, options)
     if noise is not None:
         return result

@@ -14,6 +14,7 @@ from torch import Tensor
 import restore
 from operators import kernels
 from operators.blur import Blur
+from operators.mask import random_mask
 from operators.measurement import Measurement
 from operators.noise import Gaussian
 from operators.resize import Downsample
@@ -339,3 +340,12 @@ def test_the_errors_of_an_estimated_kernel_count_as_noise(scale: float) -> None:
 def test_a_sharp_photo_has_no_blur_to_be_estimated() -> None:
     with pytest.raises(NotBlurred, match="no blur"):
         restore.deblur(scene()[0], **FAST)
+
+
+def test_few_known_pixels_are_not_trusted_beyond_what_the_prior_can_say() -> None:
+    photo = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(11))
+    for share, told in ((0.3, "Gaussian(sigma=0.0)"), (0.8, "Gaussian(sigma=0.01)")):
+        lost = random_mask(32, 32, share, seed=1)
+        result = restore.inpaint(photo, lost, steps=2)
+        assert result.report["noise"]["model"] == told
+        assert torch.equal(result.pixels[~lost.expand_as(photo)], photo[~lost.expand_as(photo)])
