@@ -85,3 +85,14 @@ def test_a_terminal_gets_a_bar(
     assert "a [b].png" in error
     assert "3/8" in error
     assert "error: [red] a.png" in error
+
+
+def test_threads_do_not_spin_on_a_busy_machine() -> None:
+    code = "import os; from restore.cli import main; main(['doctor', '--help']); "
+    code += "print(os.environ['OMP_WAIT_POLICY'])"
+    plain = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    for given, expected in (({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=plain | given, capture_output=True, text=True
+        )
+        assert done.stdout.splitlines()[-1] == expected
