@@ -7,6 +7,7 @@ from typer.core import TyperGroup
 
 from restore import spec_bench
 from restore.commands.parameters import declared
+from restore.declared import Declared
 
 DEFAULT = "restoration"
 
@@ -14,6 +15,7 @@ Folder = Annotated[
     str | None,
     typer.Argument(help="Of photos, or of the standard sets. Default: what PHOTOMEND_DATA names."),
 ]
+Output = Annotated[str, typer.Option("-o", "--output", help="Folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 
 
@@ -57,180 +59,41 @@ def _restoration(
     raise typer.Exit(inform.bench(folder, given, output, as_json))
 
 
-@app.command("prior", help=spec_bench.BenchPrior.__doc__)
-@declared(spec_bench.BenchPrior)
-def _prior(
-    folder: Folder = None,
-    *,
-    given: dict[str, Any],
-    output: Annotated[str, typer.Option("-o", "--output", help="Folder.")] = "out/bench-prior",
-    as_json: AsJson = False,
+def _declare(
+    name: str, model: type[Declared], module: str | None = None, *, photos: bool = True
 ) -> None:
-    from restore.commands import inform
+    """A subcommand: `main` of a module of `restore.bench`, with a folder of photos or without."""
+    place = f"out/bench-{name}"
 
-    raise typer.Exit(inform.bench_prior(folder, given, output, as_json))
+    def measure(
+        folder: Folder = None,
+        *,
+        given: dict[str, Any],
+        output: Output = place,
+        as_json: AsJson = False,
+    ) -> None:
+        from restore.commands import inform
 
+        raise typer.Exit(
+            inform.benchmark(module or name, model, folder, given, output, as_json, photos)
+        )
 
-@app.command("latent", help=spec_bench.BenchLatent.__doc__)
-@declared(spec_bench.BenchLatent)
-def _latent(
-    folder: Folder = None,
-    *,
-    given: dict[str, Any],
-    output: Annotated[
-        str, typer.Option("-o", "--output", help="Folder; goes on there.")
-    ] = "out/bench-latent",
-    as_json: AsJson = False,
-) -> None:
-    from restore.commands import inform
+    def bare(*, given: dict[str, Any], output: Output = place, as_json: AsJson = False) -> None:
+        measure(None, given=given, output=output, as_json=as_json)
 
-    raise typer.Exit(inform.bench_latent(folder, given, output, as_json))
-
-
-@app.command("blind", help=spec_bench.BenchBlind.__doc__)
-@declared(spec_bench.BenchBlind)
-def _blind(
-    folder: Folder = None,
-    *,
-    given: dict[str, Any],
-    output: Annotated[str, typer.Option("-o", "--output", help="Folder.")] = "out/bench-blind",
-    as_json: AsJson = False,
-) -> None:
-    from restore.commands import inform
-
-    raise typer.Exit(inform.bench_blind(folder, given, output, as_json))
+    app.command(name, help=model.__doc__)(declared(model)(measure if photos else bare))
 
 
-@app.command("camera", help=spec_bench.BenchCamera.__doc__)
-@declared(spec_bench.BenchCamera)
-def _camera(
-    folder: Folder = None,
-    *,
-    given: dict[str, Any],
-    output: Annotated[str, typer.Option("-o", "--output", help="Folder.")] = "out/bench-camera",
-    as_json: AsJson = False,
-) -> None:
-    from restore.commands import inform
-
-    raise typer.Exit(inform.bench_camera(folder, given, output, as_json))
-
-
-@app.command("interval", help=spec_bench.BenchInterval.__doc__)
-@declared(spec_bench.BenchInterval)
-def _interval(
-    folder: Folder = None,
-    *,
-    given: dict[str, Any],
-    output: Annotated[str, typer.Option("-o", "--output", help="Folder.")] = "out/bench-interval",
-    as_json: AsJson = False,
-) -> None:
-    from restore.commands import inform
-
-    raise typer.Exit(inform.bench_interval(folder, given, output, as_json))
-
-
-@app.command("large", help=spec_bench.BenchLarge.__doc__)
-@declared(spec_bench.BenchLarge)
-def _large(
-    folder: Folder = None,
-    *,
-    given: dict[str, Any],
-    output: Annotated[str, typer.Option("-o", "--output", help="Folder.")] = "out/bench-large",
-    as_json: AsJson = False,
-) -> None:
-    from restore.commands import inform
-
-    raise typer.Exit(inform.bench_large(folder, given, output, as_json))
-
-
-@app.command("noise", help=spec_bench.BenchNoise.__doc__)
-@declared(spec_bench.BenchNoise)
-def _noise(
-    folder: Folder = None,
-    *,
-    given: dict[str, Any],
-    output: Annotated[str, typer.Option("-o", "--output", help="Folder.")] = "out/bench-noise",
-    as_json: AsJson = False,
-) -> None:
-    from restore.commands import inform
-
-    raise typer.Exit(inform.bench_noise(folder, given, output, as_json))
-
-
-@app.command("peers", help=spec_bench.BenchPeers.__doc__)
-@declared(spec_bench.BenchPeers)
-def _peers(
-    *,
-    given: dict[str, Any],
-    output: Annotated[str, typer.Option("-o", "--output", help="Folder.")] = "out/bench-peers",
-    as_json: AsJson = False,
-) -> None:
-    from restore.commands import inform
-
-    raise typer.Exit(inform.bench_peers(given, output, as_json))
-
-
-@app.command("posterior", help=spec_bench.BenchPosterior.__doc__)
-@declared(spec_bench.BenchPosterior)
-def _posterior(
-    *,
-    given: dict[str, Any],
-    output: Annotated[str, typer.Option("-o", "--output", help="Folder.")] = "out/bench-posterior",
-    as_json: AsJson = False,
-) -> None:
-    from restore.commands import inform
-
-    raise typer.Exit(inform.bench_posterior(given, output, as_json))
-
-
-@app.command("serve", help=spec_bench.BenchServe.__doc__)
-@declared(spec_bench.BenchServe)
-def _serve(
-    *,
-    given: dict[str, Any],
-    output: Annotated[str, typer.Option("-o", "--output", help="Folder.")] = "out/bench-serve",
-    as_json: AsJson = False,
-) -> None:
-    from restore.commands import inform
-
-    raise typer.Exit(inform.bench_serve(given, output, as_json))
-
-
-@app.command("strengths", help=spec_bench.BenchStrengths.__doc__)
-@declared(spec_bench.BenchStrengths)
-def _strengths(
-    folder: Folder = None,
-    *,
-    given: dict[str, Any],
-    output: Annotated[str, typer.Option("-o", "--output", help="Folder.")] = "out/bench-strengths",
-    as_json: AsJson = False,
-) -> None:
-    from restore.commands import inform
-
-    raise typer.Exit(inform.bench_strengths(folder, given, output, as_json))
-
-
-@app.command("speed", help=spec_bench.BenchSpeed.__doc__)
-@declared(spec_bench.BenchSpeed)
-def _speed(
-    *,
-    given: dict[str, Any],
-    output: Annotated[str, typer.Option("-o", "--output", help="Folder.")] = "out/bench-speed",
-    as_json: AsJson = False,
-) -> None:
-    from restore.commands import inform
-
-    raise typer.Exit(inform.bench_speed(given, output, as_json))
-
-
-@app.command("scale", help=spec_bench.BenchScale.__doc__)
-@declared(spec_bench.BenchScale)
-def _scale(
-    *,
-    given: dict[str, Any],
-    output: Annotated[str, typer.Option("-o", "--output", help="Folder.")] = "out/bench-scale",
-    as_json: AsJson = False,
-) -> None:
-    from restore.commands import inform
-
-    raise typer.Exit(inform.bench_scale(given, output, as_json))
+_declare("prior", spec_bench.BenchPrior)
+_declare("latent", spec_bench.BenchLatent)
+_declare("blind", spec_bench.BenchBlind)
+_declare("camera", spec_bench.BenchCamera)
+_declare("interval", spec_bench.BenchInterval)
+_declare("large", spec_bench.BenchLarge)
+_declare("noise", spec_bench.BenchNoise)
+_declare("peers", spec_bench.BenchPeers, "deepinv_peers", photos=False)
+_declare("posterior", spec_bench.BenchPosterior, photos=False)
+_declare("serve", spec_bench.BenchServe, photos=False)
+_declare("strengths", spec_bench.BenchStrengths)
+_declare("speed", spec_bench.BenchSpeed, "rates", photos=False)
+_declare("scale", spec_bench.BenchScale, photos=False)

@@ -3,8 +3,11 @@
 import json
 import sys
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel
 
 from restore import spec_bench
 from restore.commands.failure import FAILED, OK, Refusal
@@ -54,111 +57,24 @@ def bench(folder: str | None, given: dict[str, Any], output: str, as_json: bool)
     return _benched(run, folder, options, output, as_json)
 
 
-def bench_prior(folder: str | None, given: dict[str, Any], output: str, as_json: bool) -> int:
-    """Measure a prior on its own; the exit code."""
-    options = dict(checked(spec_bench.BenchPrior, given))
-    from restore.bench.prior import main
-
-    return _benched(main, folder, options, output, as_json)
-
-
-def bench_latent(folder: str | None, given: dict[str, Any], output: str, as_json: bool) -> int:
-    """Compare latent spaces; the exit code."""
-    options = dict(checked(spec_bench.BenchLatent, given))
-    from restore.bench.latent import main
-
-    return _benched(main, folder, options, output, as_json)
-
-
-def bench_peers(given: dict[str, Any], output: str, as_json: bool) -> int:
-    """Time operators and solvers beside those of deepinv; the exit code."""
-    options = dict(checked(spec_bench.BenchPeers, given))
-    from restore.bench.deepinv_peers import main
-
+def benchmark(
+    module: str,
+    model: type[BaseModel],
+    folder: str | None,
+    given: dict[str, Any],
+    output: str,
+    as_json: bool,
+    photos: bool,
+) -> int:
+    """Run `main` of a module of `restore.bench`; photos: on those of a folder; the exit code."""
+    options = dict(checked(model, given))
+    main = import_module(f"restore.bench.{module}").main
+    if photos:
+        return _benched(main, folder, options, output, as_json)
     try:
         return _benched(lambda _, **named: main(**named), None, options, output, as_json)
-    except ImportError as error:
-        raise Refusal(f"{error}; pip install 'photomend[deepinv]'", FAILED) from error
-
-
-def bench_posterior(given: dict[str, Any], output: str, as_json: bool) -> int:
-    """Measure solvers against exact posteriors; the exit code."""
-    options = dict(checked(spec_bench.BenchPosterior, given))
-    from restore.bench.posterior import main
-
-    return _benched(lambda _, **named: main(**named), None, options, output, as_json)
-
-
-def bench_blind(folder: str | None, given: dict[str, Any], output: str, as_json: bool) -> int:
-    """Measure the estimation of kernels; the exit code."""
-    options = dict(checked(spec_bench.BenchBlind, given))
-    from restore.bench.blind import main
-
-    return _benched(main, folder, options, output, as_json)
-
-
-def bench_camera(folder: str | None, given: dict[str, Any], output: str, as_json: bool) -> int:
-    """Measure deblurring with and without the camera's chain; the exit code."""
-    options = dict(checked(spec_bench.BenchCamera, given))
-    from restore.bench.camera import main
-
-    return _benched(main, folder, options, output, as_json)
-
-
-def bench_interval(folder: str | None, given: dict[str, Any], output: str, as_json: bool) -> int:
-    """Measure intervals; the exit code."""
-    options = dict(checked(spec_bench.BenchInterval, given))
-    from restore.bench.interval import main
-
-    return _benched(main, folder, options, output, as_json)
-
-
-def bench_large(folder: str | None, given: dict[str, Any], output: str, as_json: bool) -> int:
-    """Measure large pictures; the exit code."""
-    options = dict(checked(spec_bench.BenchLarge, given))
-    from restore.bench.large import main
-
-    return _benched(main, folder, options, output, as_json)
-
-
-def bench_serve(given: dict[str, Any], output: str, as_json: bool) -> int:
-    """Put the HTTP service under load; the exit code."""
-    options = dict(checked(spec_bench.BenchServe, given))
-    from restore.bench.serve import main
-
-    return _benched(lambda _, **named: main(**named), None, options, output, as_json)
-
-
-def bench_strengths(folder: str | None, given: dict[str, Any], output: str, as_json: bool) -> int:
-    """Compare defaults with strengths tuned by hand; the exit code."""
-    options = dict(checked(spec_bench.BenchStrengths, given))
-    from restore.bench.strengths import main
-
-    return _benched(main, folder, options, output, as_json)
-
-
-def bench_speed(given: dict[str, Any], output: str, as_json: bool) -> int:
-    """Time the steps of solvers; the exit code."""
-    options = dict(checked(spec_bench.BenchSpeed, given))
-    from restore.bench.rates import main
-
-    return _benched(lambda _, **named: main(**named), None, options, output, as_json)
-
-
-def bench_scale(given: dict[str, Any], output: str, as_json: bool) -> int:
-    """Measure how busy a folder keeps the device; the exit code."""
-    options = dict(checked(spec_bench.BenchScale, given))
-    from restore.bench.scale import main
-
-    return _benched(lambda _, **named: main(**named), None, options, output, as_json)
-
-
-def bench_noise(folder: str | None, given: dict[str, Any], output: str, as_json: bool) -> int:
-    """Measure the estimation of noise; the exit code."""
-    options = dict(checked(spec_bench.BenchNoise, given))
-    from restore.bench.noise import main
-
-    return _benched(main, folder, options, output, as_json)
+    except ImportError as error:  # what is measured beside ours
+        raise Refusal(f"{error}; pip install 'photomend[{error.name}]'", FAILED) from error
 
 
 PLACES = ("lpips_weights", "peers", "photos")

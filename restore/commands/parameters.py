@@ -85,7 +85,7 @@ def _written(value: Any) -> str:
     """A default as one would type it."""
     if isinstance(value, Mapping):
         return ",".join(f"{name}={each:g}" for name, each in value.items())
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _metavar(model: type[BaseModel], name: str) -> str:
