@@ -16,9 +16,9 @@ posteriors that are known exactly, with default options, and prints:
     flair     0.11    0.96      1.18   0.34      0.83    the spread, a little; one mode
     daps      0.06    0.65      0.44   0.37      0.76    the mean; too narrow, by its temperature
     resample  0.05    0.73      0.56   0.37      0.78    the mean; too narrow
-    dps       0.14    0.85      0.64   0.20      0.86    too wide where A is weak, else too narrow
-    psld      0.14    0.84      0.61   0.20      0.86    as dps
-    stsl      0.15    0.85      0.64   0.22      0.85    as dps, which it is on Gaussians
+    dps       0.12    0.75      0.39   0.20      0.83    too narrow, fits the noise
+    psld      0.12    0.75      0.39   0.20      0.83    as dps
+    stsl      0.12    0.75      0.39   0.19      0.83    as dps, which it is on Gaussians
     flowdps   0.12    0.70      0.43   0.28      0.80    too narrow, fits the noise
     flowchef  0.24    0.66      0.15   0.25      0.82    too narrow, fits the noise
     ddnm      0.07    0.56      0.32   0.37      0.73    the mean; too narrow, fits the noise
@@ -31,8 +31,8 @@ posteriors that are known exactly, with default options, and prints:
 With steps = 250, iterations = 6 mmps is all but exact on Gaussians (0.01, 0.98, 0.95). With
 temperature = lambda_ = 1 daps is, too (0.03, 1.01, 1.01); on photos it then leaves noise, as
 does pnpdm with steps = 100 and reach = 0.25 (0.03, 0.99, 1.02). With zeta = 1 pigdm makes
-0.13, 1.00, 1.16 and mpgd 0.17, 1.00, 1.13. blended takes masks alone, and is measured on one.
-p2l needs a prior that reads text, and no exact posterior measures it.
+0.13, 1.00, 1.16, mpgd 0.17, 1.00, 1.13 and dps 0.19, 1.05, 1.26. blended takes masks alone, and
+is measured on one. p2l needs a prior that reads text, and no exact posterior measures it.
 
 bias: error of the mean in posterior standard deviations; spread: standard deviation of the draws
 over the posterior's (both root mean squares over whitened directions); residual: mean of

@@ -2,12 +2,11 @@
 
     for t in falling levels:
         x0^ <- E[x0 | x_t]
-        x0^ <- x0^ + zeta c_t grad_{x_t} log p(y | D(x0^))
+        x0^ <- x0^ + s_t grad_{x_t} log p(y | D(x0^))
         x_s ~ p(x_s | x_t, x0^)
 
-The paper divides a hand-set zeta by |y - A x0^|. The expectation of its square is the variance of
-the noise and of x0^ together; c_t (`pull_scale`) divides by a bound of that, and one zeta serves
-all tasks. As the bound is about twice the truth, 2 is the default; 1 never overshoots.
+The paper divides a zeta of each task by |y - A x0^|. Here s_t ends where a line search does, or at
+zeta > 1 goes on from there (`restore.solvers.line_search`), and one zeta serves all tasks.
 
 The paper spends 1,000 levels from pure noise. Levels and start are those of
 `restore.solvers.diffpir`: with 100 levels from noise, large holes are filled wrongly.
@@ -22,8 +21,9 @@ from operators.base import Operator
 from operators.measurement import Measurement
 from operators.seeds import Seeds
 from priors.base import Prior
-from restore.solvers.base import State, column, noise_at, pull_scale, reverse, sensitivity
+from restore.solvers.base import State, noise_at, reverse
 from restore.solvers.diffpir import falling
+from restore.solvers.line_search import LineSearch
 from restore.solvers.smooth import first_guess
 
 
@@ -34,7 +34,7 @@ def dps(
     seeds: Seeds,
     *,
     steps: int = 100,
-    zeta: float = 2.0,
+    zeta: float = 3.0,
     eta: float = 1.0,
     start_sigma: float = 0.4,
     end_sigma: float = 0.02,
@@ -47,14 +47,15 @@ def dps(
     """
     levels = falling(prior, steps, start_sigma, end_sigma)
     x = noise_at(first_guess(measurement), prior, levels[0], seeds)
-    gain = sensitivity(measurement, prior)
+    search = LineSearch(measurement, prior, zeta)
     for step, (t, s) in enumerate(pairwise(levels), start=1):
         with torch.enable_grad():
             x = x.detach().requires_grad_()
             x0 = prior.denoise(x, t)
-            likelihood = measurement.log_likelihood(prior.decode(x0))
-            (pull,) = torch.autograd.grad(likelihood.sum(), x)
-        scale = zeta * column(pull_scale(measurement, t, gain), pull)
-        x0 = x0.detach() + scale * pull
+            seen = measurement.operator(prior.decode(x0))
+            likelihood = measurement.noise.log_likelihood(measurement.y, seen)
+            push, pull = torch.autograd.grad(likelihood.sum(), (seen, x))
+        x0 = x0.detach()
+        x0 = x0 + search(step, t, s, x0, seen.detach(), push, pull) * pull
         x = reverse(x.detach(), x0, t, s, eta, seeds)
         yield State(step, steps, x, x0)

@@ -3,14 +3,14 @@
     C <- the embedding of the prior's text
     for t in falling levels:
         K times C <- C + Adam(grad_C log p(y | D(E[x0 | x_t, C])))
-        x0^ <- E[x0 | x_t, C]
-        x0^ <- x0^ + zeta c_t grad_{x_t} log p(y | D(x0^))
+        x0^ <- E[x0 | x_t, C];   d <- grad_{x_t} log p(y | D(x0^))
         every few steps x0^ <- E(argmin_x |y - A x|^2 / (2 sigma^2) + |x - D(x0^)|^2 / (2 r^2))
+        x0^ <- x0^ + s_t d
         x_s ~ p(x_s | x_t, x0^)
 
 C is one embedding an image, kept from level to level: in the end the prior is told what the data
 say that the picture shows. The argmin keeps x0^ among what the encoder makes of pictures; r^2 is
-the level's variance in the picture over lambda. zeta, c_t, levels and start are those of DPS
+the level's variance in the picture over lambda. zeta, s_t, levels and start are those of DPS
 (`restore.solvers.dps`). The pooled text, which some networks are told too, is not tuned.
 """
 
@@ -26,8 +26,9 @@ from operators.measurement import Measurement
 from operators.seeds import Seeds
 from priors.base import Prior
 from priors.schedule import Level
-from restore.solvers.base import State, column, noise_at, pull_scale, reverse, sensitivity, trust
+from restore.solvers.base import State, noise_at, reverse, trust
 from restore.solvers.diffpir import falling
+from restore.solvers.line_search import LineSearch
 from restore.solvers.smooth import first_guess
 from restore.solvers.space import space
 
@@ -43,7 +44,7 @@ def p2l(
     rate: float = 1e-4,
     every: int = 3,
     lambda_: float = 1.0,
-    zeta: float = 2.0,
+    zeta: float = 3.0,
     eta: float = 1.0,
     start_sigma: float = 0.4,
     end_sigma: float = 0.02,
@@ -58,18 +59,21 @@ def p2l(
     if prior.embedding is None:
         raise TypeError("p2l tunes the prompt, and this prior reads no text; give one that does")
     x = noise_at(first_guess(measurement), prior, levels[0], seeds)
-    gain, where = sensitivity(measurement, prior), space(measurement, prior)
+    search, where = LineSearch(measurement, prior, zeta), space(measurement, prior)
     for step, (t, s) in enumerate(pairwise(levels), start=1):
         prior = tuned(measurement, prior, x, t, iterations, rate)
         with torch.enable_grad():
             x = x.detach().requires_grad_()
             x0 = prior.denoise(x, t)
-            likelihood = measurement.log_likelihood(prior.decode(x0))
-            (pull,) = torch.autograd.grad(likelihood.sum(), x)
-        x0 = x0.detach() + zeta * column(pull_scale(measurement, t, gain), pull) * pull
+            seen = measurement.operator(prior.decode(x0))
+            likelihood = measurement.noise.log_likelihood(measurement.y, seen)
+            push, pull = torch.autograd.grad(likelihood.sum(), (seen, x))
+        x0 = x0.detach()
+        scale = search(step, t, s, x0, seen.detach(), push, pull)
         if step % every == 0 and step < steps:
             weight = trust(measurement, prior, t) / lambda_
             x0 = where.leave(where.prox(where.enter(x0), weight))
+        x0 = x0 + scale * pull
         x = reverse(x.detach(), x0, t, s, eta, seeds)
         yield State(step, steps, x, x0)
 

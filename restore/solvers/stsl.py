@@ -4,7 +4,7 @@ solving inverse problems using latent diffusion", CVPR 2024, arXiv:2312.00852).
     for t in falling levels:
         x0^ <- E[x0 | x_t];   V = sigma_t^2 / alpha_t  d x0^ / d x_t         the covariance of x0
         l   <- log p(y | D(x0^)) - gamma gain / (2 sigma^2) trace V
-        x0^ <- x0^ + zeta c_t grad_{x_t} l
+        x0^ <- x0^ + s_t grad_{x_t} l
         x_s ~ p(x_s | x_t, x0^)
 
 Of the mean of log p(y | D(x0)) over p(x0 | x_t) the first term is the zeroth order, and the second
@@ -14,7 +14,7 @@ open. gamma = 0 is DPS (`restore.solvers.dps`), and so are Gaussian priors, of w
 
 The trace is that of one probe n ~ N(0, I), n^T (x0^(x_t + h n) - x0^(x_t)) / h, at the price of a
 second evaluation; h goes with sigma_t. The paper sets the weights of both terms by hand; here they
-follow from the noise, and zeta, c_t, levels and start are those of DPS. One step is made a level.
+follow from the noise, and zeta, s_t, levels and start are those of DPS. One step is made a level.
 Of photos, gamma = 1 leaves blurs; the small default is smoother than DPS, and a little closer.
 """
 
@@ -29,16 +29,9 @@ from operators.measurement import Measurement
 from operators.seeds import Seeds
 from priors.base import Prior
 from priors.schedule import Level
-from restore.solvers.base import (
-    State,
-    column,
-    deviation,
-    noise_at,
-    pull_scale,
-    reverse,
-    sensitivity,
-)
+from restore.solvers.base import State, deviation, noise_at, reverse, sensitivity
 from restore.solvers.diffpir import falling
+from restore.solvers.line_search import LineSearch
 from restore.solvers.smooth import first_guess
 
 PROBE = 0.1
@@ -52,7 +45,7 @@ def stsl(
     seeds: Seeds,
     *,
     steps: int = 100,
-    zeta: float = 2.0,
+    zeta: float = 3.0,
     gamma: float = 0.01,
     eta: float = 1.0,
     start_sigma: float = 0.4,
@@ -67,18 +60,19 @@ def stsl(
     """
     levels = falling(prior, steps, start_sigma, end_sigma)
     x = noise_at(first_guess(measurement), prior, levels[0], seeds)
-    gain = sensitivity(measurement, prior)
+    gain, search = sensitivity(measurement, prior), LineSearch(measurement, prior, zeta)
     for step, (t, s) in enumerate(pairwise(levels), start=1):
         with torch.enable_grad():
             x = x.detach().requires_grad_()
             x0 = prior.denoise(x, t)
-            surrogate = measurement.log_likelihood(prior.decode(x0))
+            seen = measurement.operator(prior.decode(x0))
+            surrogate = measurement.noise.log_likelihood(measurement.y, seen)
             if gamma > 0:
                 weight = gamma * gain / (2 * deviation(measurement) ** 2) * t.sigma**2 / t.alpha
                 surrogate = surrogate - weight * trace(prior, x, x0, t, seeds.normal_like(x))
-            (pull,) = torch.autograd.grad(surrogate.sum(), x)
-        scale = zeta * column(pull_scale(measurement, t, gain), pull)
-        x0 = x0.detach() + scale * pull
+            push, pull = torch.autograd.grad(surrogate.sum(), (seen, x))
+        x0 = x0.detach()
+        x0 = x0 + search(step, t, s, x0, seen.detach(), push, pull) * pull
         x = reverse(x.detach(), x0, t, s, eta, seeds)
         yield State(step, steps, x, x0)
 

@@ -14,9 +14,10 @@ from priors.schedule import Level, Schedule
 from restore.bench.exact import moments, posterior
 from restore.bench.posterior import needs
 from restore.bench.toy import SIGMA, SIZE, Dense, problem, random
-from restore.solvers.base import noise_at, pull_scale, sensitivity
+from restore.solvers.base import noise_at, sensitivity
 from restore.solvers.diffpir import falling
 from restore.solvers.dps import dps
+from restore.solvers.line_search import LineSearch
 from restore.solvers.smooth import first_guess
 from restore.solvers.stsl import stsl, trace
 from tests.solvers.toys import OPERATORS, PRIORS, SCHEDULES, picture
@@ -124,16 +125,19 @@ def test_on_gaussians_it_is_dps(schedule: Schedule) -> None:
 @schedules
 def test_a_step_by_hand(schedule: Schedule) -> None:
     prior, measurement = problem(schedule, kind="mixture")
-    t = falling(prior, 3, 0.4, 0.02)[0]
+    t, s = falling(prior, 3, 0.4, 0.02)[:2]
     x = noise_at(first_guess(measurement), prior, t, Seeds(4)).requires_grad_()
     gain, probe = sensitivity(measurement, prior), torch.full_like(x, 0.5)
     x0 = prior.denoise(x, t)
     moved = prior.denoise(x + 0.1 * t.sigma * probe, t)
     along = (probe * (moved - x0)).sum() / (0.1 * t.sigma)
     (bend,) = torch.autograd.grad(along, x, retain_graph=True)
-    (pull,) = torch.autograd.grad(measurement.log_likelihood(prior.decode(x0)).sum(), x)
+    seen = measurement.operator(prior.decode(x0))
+    likelihood = measurement.noise.log_likelihood(measurement.y, seen)
+    push, pull = torch.autograd.grad(likelihood.sum(), (seen, x))
     pull = pull - 0.7 * gain / (2 * SIGMA**2) * t.sigma**2 / t.alpha * bend
-    expected = x0 + 2 * pull_scale(measurement, t, gain) * pull
+    search = LineSearch(measurement, prior, 2.0)
+    expected = x0 + search(1, t, s, x0.detach(), seen.detach(), push, pull) * pull
 
     class Then(Seeds):
         """The start of Seeds(4), and probes of one half."""
@@ -144,7 +148,7 @@ def test_a_step_by_hand(schedule: Schedule) -> None:
             first, self.first = self.first, False
             return super().normal_like(x) if first else torch.full_like(x, 0.5)
 
-    found = next(stsl(measurement, prior, Then(4), steps=3, gamma=0.7))
+    found = next(stsl(measurement, prior, Then(4), steps=3, gamma=0.7, zeta=2.0))
     torch.testing.assert_close(found.x0, expected.detach())
 
 

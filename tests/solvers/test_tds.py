@@ -10,7 +10,7 @@ from torch import Tensor
 from priors.schedule import Level, Schedule
 from restore.bench.exact import errors
 from restore.bench.toy import KINDS, OneStream, cosine, problem, sample
-from restore.solvers.base import sensitivity, start
+from restore.solvers.base import pull_scale, sensitivity, start
 from restore.solvers.dps import dps
 from restore.solvers.particles import Cloud
 from restore.solvers.tds import tds
@@ -80,6 +80,10 @@ def test_one_particle_is_diffusion_posterior_sampling(
     monkeypatch.setattr(module, "falling", lambda prior, steps, *_: prior.schedule.levels(steps))
     monkeypatch.setattr(
         module, "noise_at", lambda _, prior, level, seeds: start(measurement, prior, level, seeds)
+    )
+    gain = sensitivity(measurement, prior)
+    monkeypatch.setattr(
+        module, "LineSearch", lambda *_: lambda _, t, *__: pull_scale(measurement, t, gain)
     )
     single = list(tds(measurement, prior, Straight(1), steps=20, particles=1))
     plain = list(dps(measurement, prior, Straight(1), steps=20, zeta=1.0, eta=1.0))
