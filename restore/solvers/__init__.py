@@ -8,6 +8,9 @@ posteriors that are known exactly, with default options, and prints:
     tds       0.04    0.99      1.04   0.11      0.90    the draws, with the modes' odds nearly
     mcgdiff   0.06    0.96      0.98   0.14      0.89    the draws, but for the odds of modes
     pnpdm     0.04    0.98      1.05   0.28      0.88    the draws, but for the odds of modes
+    dps       0.15    0.97      0.99   0.11      0.87    the spread, and the modes' odds nearly
+    psld      0.15    0.97      0.98   0.11      0.87    as dps
+    stsl      0.16    0.97      0.99   0.13      0.87    as dps, which it is on Gaussians
     pigdm     0.08    0.75      0.41   0.24      0.84    the mean; too narrow, but not with zeta = 1
     blended   0.03    0.76      0.62   0.06      0.78    on masks: the odds of modes; too narrow
     latino    0.18    0.83      1.03   0.36      0.78    the residual, not the null space
@@ -16,9 +19,6 @@ posteriors that are known exactly, with default options, and prints:
     flair     0.11    0.96      1.18   0.34      0.83    the spread, a little; one mode
     daps      0.06    0.65      0.44   0.37      0.76    the mean; too narrow, by its temperature
     resample  0.05    0.73      0.56   0.37      0.78    the mean; too narrow
-    dps       0.12    0.75      0.39   0.20      0.83    too narrow, fits the noise
-    psld      0.12    0.75      0.39   0.20      0.83    as dps
-    stsl      0.12    0.75      0.39   0.19      0.83    as dps, which it is on Gaussians
     flowdps   0.12    0.70      0.43   0.28      0.80    too narrow, fits the noise
     flowchef  0.24    0.66      0.15   0.25      0.82    too narrow, fits the noise
     ddnm      0.07    0.56      0.32   0.37      0.73    the mean; too narrow, fits the noise
@@ -31,8 +31,8 @@ posteriors that are known exactly, with default options, and prints:
 With steps = 250, iterations = 6 mmps is all but exact on Gaussians (0.01, 0.98, 0.95). With
 temperature = lambda_ = 1 daps is, too (0.03, 1.01, 1.01); on photos it then leaves noise, as
 does pnpdm with steps = 100 and reach = 0.25 (0.03, 0.99, 1.02). With zeta = 1 pigdm makes
-0.13, 1.00, 1.16, mpgd 0.17, 1.00, 1.13 and dps 0.19, 1.05, 1.26. blended takes masks alone, and
-is measured on one. p2l needs a prior that reads text, and no exact posterior measures it.
+0.13, 1.00, 1.16 and mpgd 0.17, 1.00, 1.13. blended takes masks alone, and is measured on one.
+p2l needs a prior that reads text, and no exact posterior measures it.
 
 bias: error of the mean in posterior standard deviations; spread: standard deviation of the draws
 over the posterior's (both root mean squares over whitened directions); residual: mean of
@@ -189,7 +189,10 @@ def check(solver: Solver, operator: Operator, given: Iterable[str]) -> None:
     """
     if not isinstance(operator, kinds(solver)):
         wanted = " or ".join(kind.__name__ for kind in kinds(solver))
-        raise TypeError(f"{title(solver)} needs a {wanted}; {operator!r} is not one")
+        able = [each.__name__ for each in _SOLVERS if isinstance(operator, kinds(each))]
+        told = f"; {', '.join(able)} take it" if able else ""
+        told = f"solver: {title(solver)} needs a {wanted}; {operator!r} is not one{told}"
+        raise TypeError(told)
     check_options(solver, given)
 
 

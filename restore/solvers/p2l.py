@@ -5,7 +5,7 @@
         K times C <- C + Adam(grad_C log p(y | D(E[x0 | x_t, C])))
         x0^ <- E[x0 | x_t, C];   d <- grad_{x_t} log p(y | D(x0^))
         every few steps x0^ <- E(argmin_x |y - A x|^2 / (2 sigma^2) + |x - D(x0^)|^2 / (2 r^2))
-        x0^ <- x0^ + s_t d
+        x0^ <- x0^ + zeta s_t d
         x_s ~ p(x_s | x_t, x0^)
 
 C is one embedding an image, kept from level to level: in the end the prior is told what the data
@@ -28,7 +28,7 @@ from priors.base import Prior
 from priors.schedule import Level
 from restore.solvers.base import State, noise_at, reverse, trust
 from restore.solvers.diffpir import falling
-from restore.solvers.line_search import LineSearch
+from restore.solvers.guidance import guided
 from restore.solvers.smooth import first_guess
 from restore.solvers.space import space
 
@@ -44,7 +44,7 @@ def p2l(
     rate: float = 1e-4,
     every: int = 3,
     lambda_: float = 1.0,
-    zeta: float = 3.0,
+    zeta: float = 1.0,
     eta: float = 1.0,
     start_sigma: float = 0.4,
     end_sigma: float = 0.02,
@@ -59,22 +59,14 @@ def p2l(
     if prior.embedding is None:
         raise TypeError("p2l tunes the prompt, and this prior reads no text; give one that does")
     x = noise_at(first_guess(measurement), prior, levels[0], seeds)
-    search, where = LineSearch(measurement, prior, zeta), space(measurement, prior)
+    where = space(measurement, prior)
     for step, (t, s) in enumerate(pairwise(levels), start=1):
         prior = tuned(measurement, prior, x, t, iterations, rate)
-        with torch.enable_grad():
-            x = x.detach().requires_grad_()
-            x0 = prior.denoise(x, t)
-            seen = measurement.operator(prior.decode(x0))
-            likelihood = measurement.noise.log_likelihood(measurement.y, seen)
-            push, pull = torch.autograd.grad(likelihood.sum(), (seen, x))
-        x0 = x0.detach()
-        scale = search(step, t, s, x0, seen.detach(), push, pull)
+        x0, pull = guided(measurement, prior, x, t)
         if step % every == 0 and step < steps:
-            weight = trust(measurement, prior, t) / lambda_
-            x0 = where.leave(where.prox(where.enter(x0), weight))
-        x0 = x0 + scale * pull
-        x = reverse(x.detach(), x0, t, s, eta, seeds)
+            x0 = where.leave(where.prox(where.enter(x0), trust(measurement, prior, t) / lambda_))
+        x0 = x0 + zeta * pull
+        x = reverse(x, x0, t, s, eta, seeds)
         yield State(step, steps, x, x0)
 
 

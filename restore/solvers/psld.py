@@ -4,7 +4,7 @@
         z0^ <- E[z0 | z_t]
         x^  <- A+ y + (I - A+ A) D(z0^)
         l   <- log p(y | D(z0^)) - gamma alpha_t^2 / (2 sigma_t^2) |z0^ - E(x^)|^2
-        z0^ <- z0^ + s_t grad_{z_t} l
+        z0^ <- z0^ + zeta s_t grad_{z_t} l
         z_s ~ p(z_s | z_t, z0^)
 
 The gluing term asks that z0^ be what the encoder makes of a picture that agrees with y. A+ is
@@ -24,7 +24,7 @@ from operators.seeds import Seeds
 from priors.base import Prior
 from restore.solvers.base import State, noise_at, reverse, trust
 from restore.solvers.diffpir import falling
-from restore.solvers.line_search import LineSearch
+from restore.solvers.guidance import descent
 from restore.solvers.smooth import first_guess
 
 
@@ -35,7 +35,7 @@ def psld(
     seeds: Seeds,
     *,
     steps: int = 100,
-    zeta: float = 3.0,
+    zeta: float = 1.0,
     gamma: float = 0.1,
     eta: float = 1.0,
     start_sigma: float = 0.4,
@@ -49,7 +49,6 @@ def psld(
     """
     levels = falling(prior, steps, start_sigma, end_sigma)
     x = noise_at(first_guess(measurement), prior, levels[0], seeds)
-    search = LineSearch(measurement, prior, zeta)
     for step, (t, s) in enumerate(pairwise(levels), start=1):
         weight = trust(measurement, prior, t)
         with torch.enable_grad():
@@ -57,12 +56,12 @@ def psld(
             x0 = prior.denoise(x, t)
             image = prior.decode(x0)
             glued = prior.encode(measurement.operator.prox(image, measurement.y, weight))
-            gap = (x0 - glued).square().flatten(1).sum(1) / 2
+            glue = gamma / t.ratio**2 * (x0 - glued).square().flatten(1).sum(1)
             seen = measurement.operator(image)
             likelihood = measurement.noise.log_likelihood(measurement.y, seen)
-            objective = likelihood - gamma / t.ratio**2 * gap
-            push, pull = torch.autograd.grad(objective.sum(), (seen, x))
-        x0 = x0.detach()
-        x0 = x0 + search(step, t, s, x0, seen.detach(), push, pull) * pull
+            objective = likelihood - glue / 2
+            g, pull = torch.autograd.grad(objective.sum(), (x0, x))
+        pull = descent(measurement, seen.detach(), g, pull, t, glue.detach()) * pull
+        x0 = x0.detach() + zeta * pull
         x = reverse(x.detach(), x0, t, s, eta, seeds)
         yield State(step, steps, x, x0)

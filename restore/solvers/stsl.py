@@ -4,7 +4,7 @@ solving inverse problems using latent diffusion", CVPR 2024, arXiv:2312.00852).
     for t in falling levels:
         x0^ <- E[x0 | x_t];   V = sigma_t^2 / alpha_t  d x0^ / d x_t         the covariance of x0
         l   <- log p(y | D(x0^)) - gamma gain / (2 sigma^2) trace V
-        x0^ <- x0^ + s_t grad_{x_t} l
+        x0^ <- x0^ + zeta s_t grad_{x_t} l
         x_s ~ p(x_s | x_t, x0^)
 
 Of the mean of log p(y | D(x0)) over p(x0 | x_t) the first term is the zeroth order, and the second
@@ -31,7 +31,7 @@ from priors.base import Prior
 from priors.schedule import Level
 from restore.solvers.base import State, deviation, noise_at, reverse, sensitivity
 from restore.solvers.diffpir import falling
-from restore.solvers.line_search import LineSearch
+from restore.solvers.guidance import descent
 from restore.solvers.smooth import first_guess
 
 PROBE = 0.1
@@ -45,7 +45,7 @@ def stsl(
     seeds: Seeds,
     *,
     steps: int = 100,
-    zeta: float = 3.0,
+    zeta: float = 1.0,
     gamma: float = 0.01,
     eta: float = 1.0,
     start_sigma: float = 0.4,
@@ -60,19 +60,20 @@ def stsl(
     """
     levels = falling(prior, steps, start_sigma, end_sigma)
     x = noise_at(first_guess(measurement), prior, levels[0], seeds)
-    gain, search = sensitivity(measurement, prior), LineSearch(measurement, prior, zeta)
+    gain = sensitivity(measurement, prior)
     for step, (t, s) in enumerate(pairwise(levels), start=1):
         with torch.enable_grad():
             x = x.detach().requires_grad_()
             x0 = prior.denoise(x, t)
-            seen = measurement.operator(prior.decode(x0))
+            estimate = x0.view_as(x0)
+            seen = measurement.operator(prior.decode(estimate))
             surrogate = measurement.noise.log_likelihood(measurement.y, seen)
             if gamma > 0:
                 weight = gamma * gain / (2 * deviation(measurement) ** 2) * t.sigma**2 / t.alpha
                 surrogate = surrogate - weight * trace(prior, x, x0, t, seeds.normal_like(x))
-            push, pull = torch.autograd.grad(surrogate.sum(), (seen, x))
-        x0 = x0.detach()
-        x0 = x0 + search(step, t, s, x0, seen.detach(), push, pull) * pull
+            g, pull = torch.autograd.grad(surrogate.sum(), (estimate, x))
+        pull = descent(measurement, seen.detach(), g, pull, t) * pull
+        x0 = x0.detach() + zeta * pull
         x = reverse(x.detach(), x0, t, s, eta, seeds)
         yield State(step, steps, x, x0)
 

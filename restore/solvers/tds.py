@@ -28,7 +28,8 @@ from operators.measurement import Measurement
 from operators.seeds import Seeds
 from priors.base import Prior
 from priors.schedule import Level
-from restore.solvers.base import ancestral, column, move, pull_scale, sensitivity
+from restore.solvers.base import ancestral, column, move, sensitivity
+from restore.solvers.guidance import pull_scale
 from restore.solvers.particles import Cloud, denoised, drawn, each, heaviest, start, survivors, take
 
 

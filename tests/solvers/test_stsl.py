@@ -17,7 +17,7 @@ from restore.bench.toy import SIGMA, SIZE, Dense, problem, random
 from restore.solvers.base import noise_at, sensitivity
 from restore.solvers.diffpir import falling
 from restore.solvers.dps import dps
-from restore.solvers.line_search import LineSearch
+from restore.solvers.guidance import descent
 from restore.solvers.smooth import first_guess
 from restore.solvers.stsl import stsl, trace
 from tests.solvers.toys import OPERATORS, PRIORS, SCHEDULES, picture
@@ -125,7 +125,7 @@ def test_on_gaussians_it_is_dps(schedule: Schedule) -> None:
 @schedules
 def test_a_step_by_hand(schedule: Schedule) -> None:
     prior, measurement = problem(schedule, kind="mixture")
-    t, s = falling(prior, 3, 0.4, 0.02)[:2]
+    t = falling(prior, 3, 0.4, 0.02)[0]
     x = noise_at(first_guess(measurement), prior, t, Seeds(4)).requires_grad_()
     gain, probe = sensitivity(measurement, prior), torch.full_like(x, 0.5)
     x0 = prior.denoise(x, t)
@@ -134,10 +134,9 @@ def test_a_step_by_hand(schedule: Schedule) -> None:
     (bend,) = torch.autograd.grad(along, x, retain_graph=True)
     seen = measurement.operator(prior.decode(x0))
     likelihood = measurement.noise.log_likelihood(measurement.y, seen)
-    push, pull = torch.autograd.grad(likelihood.sum(), (seen, x))
+    g, pull = torch.autograd.grad(likelihood.sum(), (x0, x))
     pull = pull - 0.7 * gain / (2 * SIGMA**2) * t.sigma**2 / t.alpha * bend
-    search = LineSearch(measurement, prior, 2.0)
-    expected = x0 + search(1, t, s, x0.detach(), seen.detach(), push, pull) * pull
+    expected = x0 + 2 * descent(measurement, seen.detach(), g, pull, t) * pull
 
     class Then(Seeds):
         """The start of Seeds(4), and probes of one half."""

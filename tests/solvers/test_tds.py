@@ -10,8 +10,10 @@ from torch import Tensor
 from priors.schedule import Level, Schedule
 from restore.bench.exact import errors
 from restore.bench.toy import KINDS, OneStream, cosine, problem, sample
-from restore.solvers.base import pull_scale, sensitivity, start
+from restore.solvers import guidance
+from restore.solvers.base import sensitivity, start
 from restore.solvers.dps import dps
+from restore.solvers.guidance import pull_scale
 from restore.solvers.particles import Cloud
 from restore.solvers.tds import tds
 from tests.solvers.toys import SCHEDULES
@@ -83,7 +85,7 @@ def test_one_particle_is_diffusion_posterior_sampling(
     )
     gain = sensitivity(measurement, prior)
     monkeypatch.setattr(
-        module, "LineSearch", lambda *_: lambda _, t, *__: pull_scale(measurement, t, gain)
+        guidance, "descent", lambda *given: pull_scale(measurement, given[-1], gain)
     )
     single = list(tds(measurement, prior, Straight(1), steps=20, particles=1))
     plain = list(dps(measurement, prior, Straight(1), steps=20, zeta=1.0, eta=1.0))
