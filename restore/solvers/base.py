@@ -5,12 +5,14 @@ has x = x0, the clean estimate; `prior.decode(state.x0)` is the picture of any o
 """
 
 import math
+import warnings
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from operators.measurement import Measurement
@@ -122,18 +124,6 @@ def trust(measurement: Measurement[Any], prior: Prior, level: Level) -> float:
     return (level.ratio * prior.unit / deviation(measurement)) ** 2
 
 
-def pull_scale(measurement: Measurement[Any], level: Level, gain: Tensor) -> Tensor:
-    """Factor c (B,) of E[x_0 | x_t, y] = x_0^ + c grad_{x_t} log p(y | x_0^).
-
-    Tweedie's formula has c = sigma^2 / alpha for log p(y | x_t), whose variance is that of the
-    noise and of what is unknown of x_0, at most gain ratio^2 in the measurement, where gain (B,)
-    is its sensitivity to the state. So c is divided by the sum of both: no step overshoots
-    the data, whatever the task.
-    """
-    unknown = gain * (level.sigma / deviation(measurement)) ** 2
-    return level.sigma**2 * level.alpha / (level.alpha**2 + unknown)
-
-
 def likelihood_score(
     measurement: Measurement[Any], decode: Function, z: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -160,22 +150,47 @@ def sensitivity(measurement: Measurement[Any], prior: Prior, iterations: int = 8
 
 
 def linearised(f: Function, x: Tensor) -> tuple[Function, Function]:
-    """The derivative of f at x, transposed (a pull back) and plain (a push forward)."""
-    # Fused attention has no second derivative.
-    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
-        x = x.detach().requires_grad_()
-        value = f(x)
-        # J v is the derivative in w of <J^T w, v>: a product in forward mode, by two in reverse.
-        dummy = torch.zeros_like(value, requires_grad=True)
-        (pulled,) = torch.autograd.grad(value, x, dummy, create_graph=True)
+    """The derivative of f at x, transposed (a pull back) and plain (a push forward).
+
+    The push is in forward mode, which keeps nothing; by two products in reverse, which keep all of
+    f twice, where a part of f has no derivative in forward mode.
+    """
+    x = x.detach()
+    with torch.enable_grad():
+        given = x.clone().requires_grad_()
+        value = f(given)
 
     def back(w: Tensor) -> Tensor:
-        return torch.autograd.grad(value, x, w, retain_graph=True)[0]
+        return torch.autograd.grad(value, given, w, retain_graph=True)[0]
 
     def push(v: Tensor) -> Tensor:
-        return torch.autograd.grad(pulled, dummy, v, retain_graph=True)[0]
+        # Fused attention has neither second derivatives nor any in forward mode.
+        with sdpa_kernel(SDPBackend.MATH):
+            try:
+                return _forward(f, x, v)
+            except NotImplementedError:
+                return _twice_reverse(f, x, v)
 
     return back, push
+
+
+def _forward(f: Function, x: Tensor, v: Tensor) -> Tensor:
+    with torch.no_grad(), forward_ad.dual_level():
+        with warnings.catch_warnings():  # of torch itself, which loads its rules here
+            warnings.simplefilter("ignore", FutureWarning)
+            moving = forward_ad.make_dual(x, v)
+        seen, pushed = forward_ad.unpack_dual(f(moving))
+        return torch.zeros_like(seen) if pushed is None else pushed
+
+
+def _twice_reverse(f: Function, x: Tensor, v: Tensor) -> Tensor:
+    """J v as the derivative in w of <J^T w, v>."""
+    with torch.enable_grad():
+        given = x.clone().requires_grad_()
+        value = f(given)
+        w = torch.zeros_like(value, requires_grad=True)
+        (pulled,) = torch.autograd.grad(value, given, w, create_graph=True)
+    return torch.autograd.grad(pulled, w, v)[0]
 
 
 def inner(a: Tensor, b: Tensor) -> Tensor:

@@ -62,19 +62,30 @@ def test_forward_and_backward_are_added_up(ticks: list[int]) -> None:
 
 
 def test_products_with_a_jacobian_are_added_up_too(ticks: list[int]) -> None:
-    """A product in forward mode is two in reverse (`restore.solvers.base.linearised`)."""
     from restore.solvers.base import linearised
 
     watch, x = Stopwatch(), picture()
     blur = stopwatch_operator(Blur(kernels.disk(2)), watch)
     back, push = linearised(blur, x)
+    assert watch.seconds[OPERATOR] == 1
+    v = picture().flip(-1)
+    torch.testing.assert_close(push(v), Blur(kernels.disk(2))(v))
+    assert watch.seconds[OPERATOR] == 2
+    torch.testing.assert_close(back(v), Blur(kernels.disk(2)).adjoint(v))
+    assert watch.seconds[OPERATOR] == 3
+
+
+def test_so_are_those_in_reverse_twice(ticks: list[int]) -> None:
+    watch, x = Stopwatch(), picture().requires_grad_()
+    blur = stopwatch_operator(Blur(kernels.disk(2)), watch)
+    w = torch.zeros_like(x, requires_grad=True)
+    (pulled,) = torch.autograd.grad(blur(x), x, w, create_graph=True)
     # Once forward, once backward with the gradient's own graph.
     assert watch.seconds[OPERATOR] == 2
     v = picture().flip(-1)
-    torch.testing.assert_close(push(v), Blur(kernels.disk(2))(v))
+    (pushed,) = torch.autograd.grad(pulled, w, v)
+    torch.testing.assert_close(pushed, Blur(kernels.disk(2))(v))
     assert watch.seconds[OPERATOR] == 3
-    torch.testing.assert_close(back(v), Blur(kernels.disk(2)).adjoint(v))
-    assert watch.seconds[OPERATOR] == 4
 
 
 def test_a_part_inside_another_is_taken_off_it(ticks: list[int]) -> None:

@@ -110,6 +110,31 @@ def test_the_derivative_goes_both_ways() -> None:
     torch.testing.assert_close(back(w), (1 + x / 2) * w)
 
 
+class Halved(torch.autograd.Function):
+    """x / 2, of which nobody wrote the derivative in forward mode."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x / 2
+
+    @staticmethod
+    def backward(ctx: Any, *pulled: Tensor) -> Tensor:
+        return pulled[0] / 2
+
+
+def test_the_derivative_goes_forth_through_what_only_goes_back() -> None:
+    x, v = torch.randn(2, 1, 1, 3, 4, generator=torch.Generator().manual_seed(0))
+
+    def squared(z: Tensor) -> Tensor:
+        half: Tensor = Halved.apply(z)
+        return half**2
+
+    _, push = linearised(squared, x)
+    torch.testing.assert_close(push(v), x * v / 2)
+    _, still = linearised(torch.ones_like, x)
+    assert torch.equal(still(v), torch.zeros_like(x))
+
+
 def test_the_sensitivity_is_the_spectral_norm() -> None:
     prior = latent_prior((3, 2, 2), SCHEDULES["vp"], size=6)
     matrix = torch.randn(5, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
