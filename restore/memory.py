@@ -21,6 +21,8 @@ SAMPLE = 12
 """Bytes more a value for each further sample."""
 TILE = 400
 """Bytes a pixel of a window, while it is decoded."""
+SPARE = 1.05
+"""What a process holds at the same place differs from run to run."""
 TILES = (512, 384, 256, 192, 128)
 """Sides of windows to choose from, in pixels."""
 _LIMITS = (
@@ -34,10 +36,11 @@ class NotEnoughMemory(MemoryError):
 
 
 class Room(NamedTuple):
-    """Bytes that a process may still take, and who says so."""
+    """Bytes that a process may still take, who says so, and what it holds of a given limit."""
 
     free: int
     limit: str
+    held: int | None = None
 
 
 def memory_free() -> int | None:
@@ -72,9 +75,8 @@ def room(device: "torch.device", max_memory: int | None) -> Room | None:
     else:
         free, held = memory_free(), memory_held()
     if max_memory is not None and (free is None or max_memory - held <= free):
-        return Room(
-            max_memory - held, f"max_memory of {shown(max_memory)} ({shown(held)} are held)"
-        )
+        told = f"max_memory of {shown(max_memory)} ({shown(held)} are held)"
+        return Room(max_memory - held, told, held)
     return None if free is None else Room(free, f"{shown(free)} that are free")
 
 
@@ -91,9 +93,13 @@ def fitting_tile(shape: "Shape", samples: int, sides: Sequence[int], within: Roo
         tile = shape[0] * TILE * min(side, shape[2]) * min(side, shape[3])
         if whole + tile <= within.free:
             return side
+    cure = "make the photo smaller, or cut it in parts"
+    if within.held is not None:
+        least = math.ceil(SPARE * (within.held + whole + tile) / 10**7) / 100
+        cure = f"give --max-memory {least:.2f}GB or more, or {cure}"
     raise NotEnoughMemory(
         f"{shape[3]} x {shape[2]} pixels need {shown(whole + tile)} more, above the "
-        f"{within.limit}; make the photo smaller, cut it in parts, or give more by --max-memory"
+        f"{within.limit}; {cure}"
     )
 
 

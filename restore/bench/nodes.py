@@ -36,7 +36,7 @@ class Nodes:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         self.environment = {**os.environ, **SETTINGS, **token, "PYTHONPATH": str(ROOT)}
         """Of whoever is to reach the cluster; nobody else can."""
@@ -52,7 +52,7 @@ class Nodes:
         """Start the head and so many nodes; BenchError where Ray is missing, or one ends."""
         self.head = self._started(
             "--head", f"--port={self.port}", "--num-cpus=0", "--include-dashboard=false",
-            f"--temp-dir={self.folder}", f"--ray-client-server-port={_free_port()}",
+            f"--temp-dir={self.folder}", f"--ray-client-server-port={free_port()}",
         )  # fmt: skip
         self._wait(self.head, 0)
         for _ in range(count):
@@ -130,7 +130,8 @@ def cluster(count: int) -> Iterator[Nodes]:
             nodes.stop()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens to."""
     with socket.socket() as asked:
         asked.bind(("127.0.0.1", 0))
         port: int = asked.getsockname()[1]

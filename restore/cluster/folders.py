@@ -46,22 +46,21 @@ def process(
 
     restored = Restored(task, options, solver_options, manner.overwrite)
     restored.check()
-    out = sys.stdout
+    there, out = _there(jobs), sys.stdout
     with connected(options.ray_address), Progress(len(jobs), quiet=manner.quiet) as progress:
         found = devices(options, torch.get_num_threads())
         batch = Batch(jobs, endings_of(options), manner, progress, restored.settings(), out)
         given = options.model_dump(exclude=spec.PLACING)
         order = Order(task, given, solver_options, os.getcwd(), found.threads)
-        waiting = iter(_to_do(batch))
+        waiting = iter(_to_do(batch, there))
         while wave := list(islice(waiting, WAVE)):
             if not _wave(batch, wave, order, found):
                 break
     return batch.code()
 
 
-def _to_do(batch: Batch) -> Iterator[int]:
+def _to_do(batch: Batch, there: set[str]) -> Iterator[int]:
     """The numbers of the jobs that are not settled; those that are, are told."""
-    there = _there(batch.jobs)
     for number, job in enumerate(batch.jobs):
         end = batch.settled(job)
         if end is None and job.target in there and not batch.manner.overwrite:
@@ -73,7 +72,7 @@ def _to_do(batch: Batch) -> Iterator[int]:
 
 
 def _there(jobs: list[Job]) -> set[str]:
-    """Of the addresses to write to, those that exist."""
+    """Of the addresses to write to, those that exist; Refusal where nothing can be written."""
     folders = set()
     for job in jobs:
         if is_address(job.target):

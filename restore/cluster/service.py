@@ -22,9 +22,10 @@ from restore.commands.progress import Progress
 from restore.server.doing import SHOW, Watch, failed
 from restore.server.leases import Lost
 from restore.server.log import log
+from restore.server.offered import priors_of
 from restore.server.record import Job
 from restore.server.settings import ATTEMPTS, Serve, read_told
-from restore.server.worker import Work, done, priors_of
+from restore.server.worker import Work, done
 
 HEALTH = {"health_check_period_s": 5, "health_check_timeout_s": 30}
 Event = tuple[str, Any]
@@ -100,7 +101,7 @@ class Replica:
             try:
                 report = done(self.settings, self.priors, named, place, result, relay)
             except Exception as error:
-                relay.send(("failed", failed(error, place)))
+                relay.send(("failed", failed(error, named, place)))
                 return
             made = {path.name: path.read_bytes() for path in result.iterdir()}
             relay.send(("done", (report, made)))

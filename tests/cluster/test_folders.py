@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,16 +10,8 @@ import pytest
 
 from restore.bench.nodes import Nodes
 from restore.bench.scale import main
-from tests.cluster.conftest import (
-    TOY,
-    album,
-    command,
-    environment,
-    needs_ray,
-    on,
-    records,
-    run,
-)
+from restore.cluster.places import fetched, listed, put
+from tests.cluster.conftest import PATIENCE, TOY, album, needs_ray, on, records, run, started
 
 
 def wait(condition: Callable[[], bool], seconds: float = 120.0) -> None:
@@ -38,12 +29,16 @@ def same(names: list[str], one: str, other: str) -> bool:
     return all(Path(one, name).read_bytes() == Path(other, name).read_bytes() for name in names)
 
 
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 @needs_ray
 @pytest.mark.slow
-def test_a_folder_is_restored_as_on_one_machine(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_folder_is_restored_as_on_one_machine(empty: Path) -> None:
     names = album(4)
     Path("in/02.png").write_bytes(Path("in/02.png").read_bytes()[:200])
     names.remove("02.png")
@@ -56,17 +51,37 @@ def test_a_folder_is_restored_as_on_one_machine(
 
 
 @needs_ray
-@pytest.mark.slow
-def test_a_node_that_is_killed_loses_no_photo_and_doubles_none(two_nodes: Nodes) -> None:
-    names = album(24)
+def test_a_store_is_restored_as_a_folder_is(two_nodes: Nodes, empty: Path) -> None:
+    names = album(5, strange="a b%20\u00fc#[1].png")
+    for name in names[1:]:
+        put(Path("in", name).read_bytes(), f"s3://photos/in/{name}")
+    words = ("s3://photos/in", "-o", "s3://photos/out/", *TOY, *on(two_nodes))
+    first = run(*words, nodes=two_nodes)
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.splitlines() == [f"s3://photos/out/{name}" for name in names[1:]]
+    put(Path("in", names[0]).read_bytes(), f"s3://photos/in/{names[0]}")
+    again = run(*words, nodes=two_nodes)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.splitlines() == [f"s3://photos/out/{names[0]}"]
+    assert run("in", "-o", "here", *TOY).returncode == 0
+    for name in (*names, *(Path(name).stem + ".json" for name in names)):
+        Path("out").mkdir(exist_ok=True)
+        Path("out", name).write_bytes(fetched(f"s3://photos/out/{name}"))
+    assert same(names, "out", "here")
+    assert len(listed("s3://photos/out", recursive=True)) == 2 * len(names)
+
+
+@needs_ray
+def test_a_node_that_is_killed_loses_no_photo_and_doubles_none(
+    two_nodes: Nodes, empty: Path
+) -> None:
+    names = album(14)
     words = ("in", "-o", "out", "--manifest", "run.jsonl", *TOY, *on(two_nodes))
-    pipe = subprocess.PIPE
-    with subprocess.Popen(
-        command(*words), env=environment(two_nodes), stdout=pipe, stderr=pipe, text=True
-    ) as process:
-        wait(lambda: len(records("ok")) >= 5 or process.poll() is not None)
-        two_nodes.kill(two_nodes.nodes[0])
-        out, err = process.communicate(timeout=240)
+    with started(*words, nodes=two_nodes) as process:
+        wait(lambda: len(records("ok")) >= 3 or process.poll() is not None)
+        two_nodes.kill(two_nodes.nodes.pop(0))
+        out, err = process.communicate(timeout=PATIENCE)
+    two_nodes.add()
     assert process.returncode == 0, err
     targets = [f"out/{name}" for name in names]
     assert out.split() == targets
@@ -78,12 +93,10 @@ def test_a_node_that_is_killed_loses_no_photo_and_doubles_none(two_nodes: Nodes)
 
 @needs_ray
 @pytest.mark.slow
-def test_a_run_that_is_killed_does_only_what_is_missing(two_nodes: Nodes) -> None:
+def test_a_run_that_is_killed_does_only_what_is_missing(two_nodes: Nodes, empty: Path) -> None:
     names = album(16)
     words = ("in", "-o", "out", "--manifest", "run.jsonl", *TOY, *on(two_nodes))
-    with subprocess.Popen(
-        command(*words), env=environment(two_nodes), stdout=subprocess.DEVNULL
-    ) as process:
+    with started(*words, nodes=two_nodes) as process:
         wait(lambda: len(records("ok")) >= 4 or process.poll() is not None)
         os.kill(process.pid, signal.SIGKILL)
     time.sleep(5)  # Ray ends what the dead run had begun

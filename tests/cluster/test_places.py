@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from restore.bench.nodes import free_port
+from restore.cluster.places import fetched, listed, put
 from restore.commands.failure import Refusal
 from restore.commands.files import Found, Job, gather, joined, plan
+from tests.cli.conftest import Command, picture
+from tests.cluster.conftest import ask
 
 needs_pyarrow = pytest.mark.skipif(
     importlib.util.find_spec("pyarrow") is None, reason="needs pyarrow: photomend[ray]"
@@ -54,16 +58,61 @@ def test_keys_do_not_belong_in_an_address() -> None:
 
 @needs_pyarrow
 def test_a_file_is_put_whole(tmp_path: Path) -> None:
-    from restore.cluster.places import fetched, listed, put
-
     address = f"file://{tmp_path}/new/a.png"
     for data in (b"first", b"second"):
         put(data, address)
         assert fetched(address) == data
     assert listed(f"file://{tmp_path}/new", recursive=False) == ["a.png"]
     assert listed(f"file://{tmp_path}/none", recursive=True) == []
-    with pytest.raises(OSError):
+    with pytest.raises(Refusal, match="is not there"):
         fetched(f"file://{tmp_path}/none.png")
+
+
+@needs_pyarrow
+def test_what_a_store_refuses_is_one_line_with_the_cure(
+    store: str, folder: Path, photomend: Command
+) -> None:
+    picture(16).save("a.png")
+
+    def refused(*words: str) -> str:
+        outcome = photomend("deblur", *words, "-k", "disk:1", "--engine", "ray")
+        (line,) = outcome.err.splitlines()
+        assert outcome.code == 1
+        return line
+
+    there = "s3://photos/in", "-o", "out"
+    assert "s3://photos/in: holds no photos" in refused(*there)
+    for words in (("s3://none/in", "-o", "out"), ("a.png", "-o", "s3://none/out")):
+        assert "there is no bucket none; create it, or check its name" in refused(*words)
+    ask(f"{store}/moto-api/reset-auth", "POST", b"0")  # from now on keys are looked at
+    try:
+        told = "the store tells INVALID_ACCESS_KEY_ID; check AWS_ACCESS_KEY_ID and AWS_SECRET_"
+        assert told in refused(*there)
+    finally:
+        ask(f"{store}/moto-api/reset-auth", "POST", b"inf")
+
+
+@needs_pyarrow
+def test_a_store_that_does_not_answer_is_one_line(
+    folder: Path, photomend: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    outcome = photomend("deblur", "s3://photos/in", "-o", "out", "--engine", "ray")
+    (line,) = outcome.err.splitlines()
+    assert outcome.code == 1
+    assert "s3://photos/in: the store tells NETWORK_CONNECTION; check the network" in line
+
+
+@needs_pyarrow
+@pytest.mark.parametrize("name", ["a b.png", "50%25.png", "\u00fc#[1].png"])
+def test_any_name_is_a_name(store: str, tmp_path: Path, name: str) -> None:
+    for address in (f"file://{tmp_path}", "s3://photos/names"):
+        put(name.encode(), f"{address}/{name}")
+        assert fetched(f"{address}/{name}") == name.encode()
+        assert name in listed(address, recursive=False)
+    assert (tmp_path / name).read_bytes() == name.encode()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """How much memory is asked for, and what happens where there is less."""
 
+import math
 import mmap
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -82,6 +84,9 @@ def test_the_first_window_that_fits_is_taken() -> None:
     )
     with pytest.raises(NotEnoughMemory, match="2000 x 1000 pixels need"):
         fitting_tile(shape, 1, sides, Room(whole, "9 GB that are free"))
+    least = math.ceil(1.05 * (10**9 + whole + TILE * 128**2) / 10**7) / 100
+    with pytest.raises(NotEnoughMemory, match=f"give --max-memory {least:.2f}GB or more"):
+        fitting_tile(shape, 1, sides, Room(whole, "max_memory of 2 GB", 10**9))
 
 
 def test_a_limit_counts_what_is_held_and_never_more_than_is_free() -> None:
@@ -181,7 +186,11 @@ def test_the_command_line_tells_what_does_not_fit(
     words = ["upscale", str(path), "-f", "2", "--noise", "0.01", "--max-memory"]
     assert main([*words, "1MB"]) == 5
     (line,) = capsys.readouterr().err.splitlines()
-    assert "photo.png: 96 x 96 pixels need" in line and "--max-memory" in line
+    assert "photo.png: 96 x 96 pixels need" in line
+    enough = re.search(r"give --max-memory (\S+) or more", line)
+    assert enough and main([*words, enough[1]]) == 0  # the figure that is told does
+    held, given = memory_held(), as_bytes(enough[1])
+    assert given < 1.2 * held + 3 * 96**2 * PICTURE + TILE * 96**2
     assert main([*words, "little"]) == 2
     assert "--max_memory: got 'little'" in capsys.readouterr().err.replace(
         "max-memory", "max_memory"
