@@ -30,6 +30,8 @@ _LEAST_PATCHES_A_DIMENSION = 10
 _LEAST_WEAK = 3 * _PLANE_SIDE**2
 _LIMIT = 2.5
 """Standard deviations from black and white within which noise is clipped too often to count."""
+_MOST_CLIPPED = 0.5
+"""Share of a channel near its limits beyond which the others are asked alone."""
 _STEP = 1 / 255
 ROUNDING = _STEP / math.sqrt(12)
 """Standard deviation of the rounding to 8 bits."""
@@ -41,9 +43,9 @@ def estimate_sigma(image: Tensor) -> Tensor:
 
     image: (B, C, H, W) in [0, 1], sides of at least 16 pixels, else ValueError. All noise counts:
     for an image of 8 bits the rounding, 0.29/255, is part of it and the least that is returned.
-    Values of exactly 0 or 1 are taken as clipped, and their surroundings left out. Noise that is
-    not white counts only as far as it reaches the finest detail: after JPEG below quality 90 or so
-    that is too little.
+    Values of exactly 0 or 1 are taken as clipped, and their surroundings left out; a channel that
+    is so nearly everywhere is left out wholly. Noise that is not white counts only as far as it
+    reaches the finest detail: after JPEG below quality 90 or so that is too little.
     """
     if image.ndim != 4 or min(image.shape[2:]) < 16:
         raise ValueError(
@@ -54,10 +56,14 @@ def estimate_sigma(image: Tensor) -> Tensor:
 
 def _sigma(image: Tensor) -> float:
     """Estimate twice where values are clipped: what lies near a limit is known when sigma is."""
-    clipped = ((image == 0) | (image == 1)).any(dim=0, keepdim=True)
-    sigma = _sigma_without(image, clipped)
+    clipped = (image == 0) | (image == 1)
+    sigma = _sigma_without(image, clipped.any(dim=0, keepdim=True))
     if bool(clipped.any()):
-        sigma = _sigma_without(image, _near_limit(image, _LIMIT * sigma))
+        near = _near_limit(image, _LIMIT * sigma)
+        # A sea without red, a night without blue: that channel would hide what the others tell.
+        share = near.flatten(1).float().mean(1)
+        kept = share <= share.min().clamp(min=_MOST_CLIPPED)
+        sigma = _sigma_without(image[kept], near[kept].any(dim=0, keepdim=True))
     return max(sigma, _rounding(image))
 
 
@@ -80,9 +86,9 @@ def _rounding(image: Tensor) -> float:
 
 
 def _near_limit(image: Tensor, reach: float) -> Tensor:
-    """Tell where the brightness of a channel is within reach of 0 or 1, (1, H, W)."""
+    """Tell where the brightness of each channel is within reach of 0 or 1, (C, H, W)."""
     local = F.avg_pool2d(image, 5, stride=1, padding=2, count_include_pad=False)
-    return ((local < reach) | (local > 1 - reach)).any(dim=0, keepdim=True)
+    return (local < reach) | (local > 1 - reach)
 
 
 def _patches(image: Tensor, side: int, clipped: Tensor) -> Tensor:

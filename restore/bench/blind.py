@@ -3,7 +3,7 @@
 Photographs of a shaken camera with measured kernels (Levin et al., CVPR 2009), where they lie in
 the folder, and photos blurred by straight motion, disks, Gaussians and random walks. Restored with
 the estimated and with the true kernel, by sparse gradients as Levin et al. do and by total
-variation; distances are the least over small shifts, without the borders, as theirs.
+variation; distances are the least over small shifts (`restore.bench.alignment`).
 """
 
 import math
@@ -23,6 +23,7 @@ from operators.seeds import Seeds
 from priors.base import Prior
 from priors.hub import load
 from restore.bench import protocol
+from restore.bench.alignment import distance
 from restore.bench.protocol import LEVIN_FILE, BenchError
 from restore.bench.reports import Report, written
 from restore.bench.sparse import sparse
@@ -35,8 +36,6 @@ SIGMA = 0.01
 """Noise of the simulated photos, which are then rounded to 8 bits."""
 WEIGHT = 1e-3
 """Of total variation: near the best for the true kernels."""
-BORDER, SHIFTS = 15, 5
-"""Pixels that no distance counts; pixels by which a kernel may be off its centre."""
 KINDS = ("levin", "motion", "disk", "gaussian", "walk", "sharp")
 FIGURES = ("correlation", "ratio", "ratio by tv", "restored", "known", "blurry", "confidence")
 
@@ -150,17 +149,6 @@ def restored(y: Tensor, kernel: Tensor) -> Tensor:
     return _middle(total_variation(measurement, WEIGHT), y.shape)
 
 
-def distance(picture: Tensor, truth: Tensor) -> float:
-    """Give the mean squared error inside the borders, the least over small shifts."""
-    reach = range(-SHIFTS, SHIFTS + 1)
-    margin = BORDER + SHIFTS
-    inner = truth[..., margin:-margin, margin:-margin]
-    moved = (picture.roll((down, right), (-2, -1)) for down in reach for right in reach)
-    return min(
-        float((one[..., margin:-margin, margin:-margin] - inner).square().mean()) for one in moved
-    )
-
-
 def summarised(rows: list[dict[str, Any]], kind: str) -> dict[str, Any]:
     """Shares and means of a kind; a refusal counts as a failure, but of sharp photos."""
     own, known = _of(rows, kind), [row for row in _of(rows, kind) if row["ratio"] is not None]
@@ -199,7 +187,7 @@ levin: 8 measured kernels of a shaken camera; the others are simulated, noise 0.
 Refusals count as failures, except for sharp photos. ratio: squared error of the picture restored
 with the estimated kernel over that with the true one, by the sparse gradients of Levin et al., and
 by total variation. gain, loss: dB over the blurry photo, dB below the restoration with the true
-kernel, by total variation.
+kernel, by total variation. Distances are the least over shifts by quarters of a pixel, as theirs.
 """
 
 

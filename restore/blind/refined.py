@@ -32,6 +32,9 @@ DOUBT, LEAST = 3.0, 0.012
 """Noise that the picture is told of: in units of the photo's, and at least, on [0, 1]."""
 GROWTH = 3
 """Pixels by which a kernel may grow a side and turn."""
+CUT = 0.02
+"""Share of the largest weight below which one is none: finer than for a start, whose faint weights
+are its errors; without those of the truth the kernel ends too soon."""
 ALIKE = 0.6
 """Correlation with the start below which the turns went astray."""
 
@@ -77,7 +80,7 @@ def _refitted(kernel: Tensor, x: Tensor, y: Tensor) -> Tensor:
     shares = [_rising(n, side) for n in y.shape]
     inside = shares[0][:, None] * shares[1]
     source, target = gradient(x) * inside, gradient(y) * inside
-    return centred(cut(fitted(source, target, side)))
+    return centred(cut(fitted(source, target, side), CUT))
 
 
 def _rising(count: int, reach: int) -> Tensor:

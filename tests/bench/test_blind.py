@@ -11,8 +11,9 @@ from PIL import Image
 from torch import Tensor
 
 from operators import Blur, Seeds, kernels
-from restore.bench import blind
-from restore.bench.blind import distance, measured, restored, simulated
+from restore.bench import alignment, blind
+from restore.bench.alignment import distance, moved
+from restore.bench.blind import measured, restored, simulated
 from restore.bench.protocol import SIZE
 from restore.bench.sparse import sparse
 from restore.blind import Blind, NotBlurred, correlation
@@ -34,9 +35,26 @@ def test_distance_forgives_small_shifts_and_the_border() -> None:
     assert distance(x.roll((3, -5), (-2, -1)), x) == 0
     assert distance(x.roll(6, -1), x) > 1e-3
     bordered = x.clone()
-    bordered[..., : blind.BORDER, :] = 5
+    bordered[..., : alignment.BORDER, :] = 5
     assert distance(bordered, x) == 0
     assert distance(x + 0.1, x) == pytest.approx(0.01, rel=1e-4)
+
+
+def waves(down: float = 0.0, right: float = 0.0) -> Tensor:
+    """A picture of a few waves, of 96 x 96 pixels, that begins so many pixels later."""
+    rows, columns = torch.arange(96)[:, None] - down, torch.arange(96)[None] - right
+    fine = torch.sin(0.9 * rows + 0.4 * columns) + torch.cos(1.1 * columns)
+    coarse = torch.sin(0.07 * rows - 0.05 * columns) + torch.cos(0.08 * rows)
+    return (0.5 + 0.1 * fine + 0.2 * coarse)[None, None]
+
+
+@pytest.mark.parametrize("shift", [(0.25, -0.5), (-3.75, 2.0), (4.5, -5.25)])
+def test_distance_forgives_quarters_of_a_pixel(shift: tuple[float, float]) -> None:
+    x, late = waves(), waves(*shift)
+    assert distance(late, x) < 1e-6
+    assert float((late.roll([-round(by) for by in shift], (-2, -1)) - x).square().mean()) > 1e-3
+    inner = (..., slice(20, -20), slice(20, -20))
+    torch.testing.assert_close(moved(x, *shift)[inner], late[inner], atol=2e-3, rtol=0)
 
 
 @pytest.mark.parametrize("kind", blind.KINDS[1:])

@@ -72,6 +72,16 @@ def test_clipped_parts_do_not_count() -> None:
     assert float(estimate_sigma(rounded(noisy(dark, sigma)))) == pytest.approx(sigma, rel=0.06)
 
 
+def test_a_channel_that_is_black_nearly_everywhere_does_not_hide_the_others() -> None:
+    """A sea without red, and a textured rock, the one part that has all three."""
+    x, sigma = smooth(side=192), 2 / 255
+    x = x.clone()
+    x[:, 0] = 0.0
+    x[..., 140:] = 0.3 + 0.2 * torch.rand(192, 52, generator=torch.Generator().manual_seed(0))
+    found = float(estimate_sigma(rounded(noisy(x, sigma))))
+    assert found == pytest.approx(math.hypot(sigma, ROUNDING), rel=0.06)
+
+
 def test_the_least_of_eight_bits_is_their_rounding() -> None:
     assert float(estimate_sigma(torch.full((1, 3, 32, 32), 0.2))) == pytest.approx(ROUNDING)
     assert float(estimate_sigma(torch.zeros(1, 3, 32, 32))) == pytest.approx(ROUNDING)
