@@ -33,6 +33,13 @@ class Coefficients(LinearOperator):
         """Give those of the file that was decoded to y, as `Jpeg.read` does."""
         return self._laid(self.jpeg.read(y), 128)
 
+    def interval(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the bounds of the bins of the file that was decoded to y, as `Jpeg.interval` does,
+        from 0 to 0 between blocks.
+        """
+        low, high = (self._laid(planes, 128) for planes in self.jpeg.interval(y))
+        return low, high
+
     def _laid(self, planes: Planes, level: float = 0.0) -> Tensor:
         """Lay blocks (B, 1, rows, columns, 8, 8) in 255ths, Y less a level, side by side."""
         down, right = self.jpeg.factors

@@ -26,6 +26,11 @@ from operators.measurement import Measurement
 from operators.noise import Gaussian
 from operators.tone import Clip, Gamma, Quantize
 
+REACH, AIM = 3.0, 2.0
+"""Deviations of what came before the rounding by which bins are wider, to judge and to aim at."""
+PROJECTIONS, FIRMNESS = 3, 300.0
+"""Of the projection into bins."""
+
 
 @dataclass(frozen=True, eq=False)
 class Camera:
@@ -77,20 +82,37 @@ class Exposure(Bent):
         """
         y, sigma = measurement.y, self._sigma(measurement)
         x = self._first(y) if x is None else x
-        linear, before = tangent(self._linear, self.scene(x))
-        light = self.light(linear)
         jpeg, weights, noise = self.camera.jpeg, y.new_ones(()), sigma
         if jpeg is not None:
             file = Coefficients(jpeg, *y.shape[-2:])
             weights, noise = _weights(file, sigma, y)
-        coded, after = tangent(lambda v: self._unsaturated(v, y, noise), light)
-        operator: LinearOperator = Diagonal(after) @ (self.light @ Diagonal(before))
+        coded, operator = self._near(x, y, noise)
         residual = y - coded
         if jpeg is not None:
             operator = Diagonal(weights) @ (file @ operator)
             residual = weights * (file.read(y) - file(coded))
         operator = operator @ self.scene
         return Measurement(residual + operator(x), operator, Gaussian(noise))
+
+    def projected(self, measurement: Measurement[Any], x: Tensor) -> Tensor:
+        """Move x as little as brings the file's coefficients into its bins; x where it has none.
+
+        Those that lie outside are led to the bounds of their bins by a prox near x, again and
+        again, as each moves others. Bins are wider by `AIM` deviations.
+        """
+        jpeg, y, sigma = self.camera.jpeg, measurement.y, self._sigma(measurement)
+        if jpeg is None:
+            return x
+        file = Coefficients(jpeg, *y.shape[-2:])
+        low, high = _bins(file, sigma, y, AIM)
+        noise = _weights(file, sigma, y)[1]
+        for _ in range(PROJECTIONS):
+            found, operator = self._near(x, y, noise)
+            found = file(found)
+            short = found.clamp(low, high).sub_(found)
+            seen = Diagonal(short != 0) @ (file @ operator) @ self.scene
+            x = x + seen.prox(torch.zeros_like(x), short, FIRMNESS)
+        return x
 
     def chance(self, measurement: Measurement[Any], x: Tensor) -> Tensor:
         """Give the mean square of rounding at the true x in units of its variance.
@@ -118,19 +140,26 @@ class Exposure(Bent):
     def told(self, measurement: Measurement[Any], x: Tensor) -> dict[str, Any]:
         """Give the camera, and per image the share of coefficients that fall into the file's bins.
 
-        Bins are taken one level of 255 wider, as writers round before they transform.
+        Bins are wider by `REACH` deviations of what came before them, noise and whole levels.
         """
-        jpeg, y = self.camera.jpeg, measurement.y
+        jpeg, y, sigma = self.camera.jpeg, measurement.y, self._sigma(measurement)
         told: dict[str, Any] = {**vars(self.camera), "jpeg": None}
         if jpeg is not None:
+            file = Coefficients(jpeg, *y.shape[-2:])
             light = self.light(self._linear(self.scene(x)))
-            noise = _weights(Coefficients(jpeg, *y.shape[-2:]), self._sigma(measurement), y)[1]
-            found = jpeg.coefficients(self._unsaturated(light, y, noise))
-            bins = zip(found, *jpeg.interval(y), strict=True)
-            inside = [((c > low - 1) & (c < high + 1)).flatten(1) for c, low, high in bins]
-            share = torch.cat(inside, 1).double().mean(1).tolist()
-            told["jpeg"] = {**vars(jpeg), "inside_bins": share}
+            found = file(self._unsaturated(light, y, _weights(file, sigma, y)[1]))
+            low, high = _bins(file, sigma, y, REACH)
+            known = file.steps(y) > 0
+            inside = (found >= low) & (found <= high) & known
+            share = inside.flatten(1).double().sum(1) / known.sum()
+            told["jpeg"] = {**vars(jpeg), "inside_bins": share.tolist()}
         return {"camera": told}
+
+    def _near(self, x: Tensor, y: Tensor, noise: float) -> tuple[Tensor, LinearOperator]:
+        """The coded values that x gives, and how they change with the picture that is in view."""
+        linear, before = tangent(self._linear, self.scene(x))
+        coded, after = tangent(lambda v: self._unsaturated(v, y, noise), self.light(linear))
+        return coded, Diagonal(after) @ (self.light @ Diagonal(before))
 
     def _linear(self, x: Tensor) -> Tensor:
         return Gamma().inverse(x) if self.camera.curve else x
@@ -159,6 +188,13 @@ class Exposure(Bent):
         return torch.where(
             share > 1e-3 * share.max(), seen.adjoint(y) / share, y.mean((1, 2, 3), keepdim=True)
         )
+
+
+def _bins(file: Coefficients, sigma: float, y: Tensor, reach: float) -> tuple[Tensor, Tensor]:
+    """The bounds of the bins, wider by so many deviations of what came before the rounding."""
+    margin = reach * _spread(file, sigma, y)
+    low, high = file.interval(y)
+    return low - margin, high + margin
 
 
 def _weights(file: Coefficients, sigma: float, y: Tensor) -> tuple[Tensor, float]:

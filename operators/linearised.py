@@ -24,6 +24,10 @@ class Bent(Operator):
         is white, and weigh 0 where x explains all that they say. x None: nothing is known yet.
         """
 
+    def projected(self, measurement: Measurement[Any], x: Tensor) -> Tensor:
+        """Give the picture nearest to x that keeps what is certain, not only likely, of y."""
+        return x
+
     def told(self, measurement: Measurement[Any], x: Tensor) -> dict[str, Any]:
         """Give what is worth telling of the picture x besides the residual, JSON-able."""
         return {}
@@ -72,6 +76,12 @@ def linearised(measurement: Measurement[Any], x: Tensor | None = None) -> Measur
     """Give the measurement near the picture x; itself where its operator is not Bent."""
     operator = measurement.operator
     return operator.linearised(measurement, x) if isinstance(operator, Bent) else measurement
+
+
+def projected(measurement: Measurement[Any], x: Tensor) -> Tensor:
+    """Give x with what is certain of y kept; itself where the operator is not Bent."""
+    operator = measurement.operator
+    return operator.projected(measurement, x) if isinstance(operator, Bent) else x
 
 
 def expected(measurement: Measurement[Any], x: Tensor) -> Tensor | float:

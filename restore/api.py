@@ -1,6 +1,5 @@
 """Restoring photos in one call: deblur, upscale, inpaint, restore."""
 
-import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor
 
 from operators import kernels
-from operators.base import Operator
+from operators.base import LinearOperator, Operator
 from operators.blur import Blur
 from operators.convolution import Boundary
 from operators.exposure import Camera, Exposure
@@ -21,16 +20,15 @@ from operators.resize import Downsample, Filter
 from restore import solvers
 from restore.blind import Blind, estimate_kernel
 from restore.blind.refined import refined
-from restore.camera import camera_of, file_sigma
+from restore.camera import camera_of, camera_of_small, file_sigma, small_sigma
+from restore.guessed import with_estimate
 from restore.images import Photo, read, read_mask
+from restore.observed import fitted, hidden_noise, measured
 from restore.preparation import CALL, OWN
 from restore.restorer import Restorer
 from restore.result import Result
 from restore.solvers import Solver
 
-KERNEL_ERROR = 0.01
-"""Least noise of a photo whose kernel was estimated: with that of the photo alone a kernel's
-errors become stripes."""
 KNOWN_ERROR = 0.01
 """Noise that a solver is told of exact pixels where fewer than half are known: of pixels that are
 trusted exactly, what an autoencoder cannot say is made up for beside them."""
@@ -86,6 +84,7 @@ def upscale(
     factor: int = 4,
     *,
     filter: Filter = "bicubic",
+    camera: str | Camera = "auto",
     noise: float | Noise | None = None,
     seed: int | Sequence[int] = 0,
     samples: int = 1,
@@ -94,12 +93,17 @@ def upscale(
 ) -> Result:
     """Enlarge a photo `factor` times: find the picture that shrinks to it.
 
-    filter: how the small picture was made: bicubic, lanczos or box. Everything else as of `deblur`.
+    filter: how the small picture was made: bicubic, lanczos or box. camera: "auto", the tables of a
+    JPEG, which was compressed when it had been made small; "srgb": light, not values, was shrunk,
+    and not compressed; "none"; a `Camera`. Everything else as of `deblur`.
     """
-    check_names(options, samples, "factor", "filter")
+    check_names(options, samples, "factor", "filter", "camera")
     seen = read(photo)
-    operator = Downsample(factor, filter)
-    return _run(seen, operator, seen.pixels, noise, seed, samples, polish, options)
+    model = camera_of_small(seen, camera, chosen_solver(options, samples))
+    operator = _taken(Downsample(factor, filter), model)
+    told = small_sigma(seen.pixels, model) if noise is None else noise
+    result = _run(seen, operator, seen.pixels, told, seed, samples, polish, options)
+    return _told(result, noise)
 
 
 def inpaint(
@@ -144,9 +148,10 @@ def restore(
 ) -> Result:
     """Restore what was observed through any operator; all else as of `Restorer` and `stream`."""
     check_names(options, samples, "operator")
-    photo = None if isinstance(y, Tensor) else read(y)
-    pixels = y if photo is None else photo.pixels
-    return _run(photo, operator, pixels, noise, seed, samples, polish, options)
+    operator = fitted(operator, chosen_solver(options, samples))
+    photo, pixels = (None, y) if isinstance(y, Tensor) else measured(read(y), operator)
+    told = hidden_noise(operator, pixels) if noise is None else noise
+    return _told(_run(photo, operator, pixels, told, seed, samples, polish, options), noise)
 
 
 def as_kernel(kernel: str | Path | Tensor | Any) -> Tensor:
@@ -166,19 +171,28 @@ def _deblurred(
 ) -> Result:
     """The result in the photo's window; found: the estimate that the blur is of, None if given."""
     hidden = file_sigma(seen.pixels, model) if noise is None else None
-    operator = blur if model is None else Exposure(blur, model)
+    operator = _taken(blur, model)
 
     def told(noise: float | Noise | None) -> Result:
         return run(operator, hidden if noise is None else noise)
 
     if found:
         least = replace(found, noise=max(found.noise, hidden or 0.0))
-    result = with_estimate(least, noise, told) if found else told(noise)
-    used = {**result.report["noise"], "estimated": noise is None}
-    result = replace(result, report={"camera": None, **result.report, "noise": used})
+    result = _told(with_estimate(least, noise, told) if found else told(noise), noise)
     height, width = seen.pixels.shape[2:]
     margins = (result.pixels.shape[2] - height) // 2, (result.pixels.shape[3] - width) // 2
     return result.window(*margins, height, width)
+
+
+def _taken(light: LinearOperator, model: Camera | None) -> Operator:
+    """The operator with the camera's chain, if there is one."""
+    return light if model is None else Exposure(light, model)
+
+
+def _told(result: Result, noise: float | Noise | None) -> Result:
+    """The result with whether there was a camera, and whether its noise was estimated."""
+    used = {**result.report["noise"], "estimated": noise is None}
+    return replace(result, report={"camera": None, **result.report, "noise": used})
 
 
 def _estimated(photo: Photo, noise: float | Noise | None, options: dict[str, Any]) -> Blind:
@@ -186,21 +200,6 @@ def _estimated(photo: Photo, noise: float | Noise | None, options: dict[str, Any
     found = estimate_kernel(photo.pixels, sigma=sigma)
     restorer, _ = made(options)
     return refined(found, photo.pixels.to(restorer.device), restorer.prior)
-
-
-def with_estimate(
-    found: Blind, noise: float | Noise | None, run: Callable[[float | Noise | None], Result]
-) -> Result:
-    """The result of an estimated kernel, whose errors count as noise where none is given."""
-    least = max(found.noise, KERNEL_ERROR)
-    result = run(least if noise is None else noise)
-    certificate = result.report["certificate"]
-    if noise is None and not result.accepted:
-        least *= math.sqrt(max(certificate["chi_square"]))
-        result = run(least)
-    told = {name: getattr(found, name) for name in ("family", "parameters", "confidence", "noise")}
-    report = {**result.report, "blur": {**told, **found.report}}
-    return replace(result, kernel=found.kernel.cpu(), report=report)
 
 
 def _run(

@@ -1,5 +1,7 @@
 """The camera that took a photo, as far as its file tells."""
 
+import math
+from dataclasses import replace
 from typing import cast, get_args
 
 import torch
@@ -10,6 +12,7 @@ from operators.jpeg import Jpeg, Subsampling, ycc
 from operators.linearised import Bent
 from restore import solvers
 from restore.images import Photo
+from restore.noise_level import estimate_sigma
 from restore.solvers import Solver
 
 CAMERAS = ("auto", "none", "srgb")
@@ -35,6 +38,17 @@ def camera_of(photo: Photo, given: str | Camera, solver: Solver) -> Camera | Non
         return None
     bits = min(photo.depth, 16)
     return Camera(bits=bits, jpeg=jpeg_of(photo) if given == "auto" else None)
+
+
+def camera_of_small(photo: Photo, given: str | Camera, solver: Solver) -> Camera | None:
+    """The camera of a photo that was made small: that of `camera_of`, but "auto" is its JPEG alone.
+
+    Programs shrink coded values, not light.
+    """
+    found = camera_of(photo, given, solver)
+    if given != "auto" or found is None:
+        return found
+    return replace(found, curve=False) if found.jpeg else None
 
 
 def jpeg_of(photo: Photo) -> Jpeg | None:
@@ -66,6 +80,16 @@ def file_sigma(pixels: Tensor, camera: Camera | None) -> float | None:
     spread = _unrounded(torch.maximum(flattest, steps.square() / count), steps)
     high = [k for k in range(64) if k not in (0, *LOW)]
     return float(spread[high].min() / (255 * ycc(pixels)[0].norm()))
+
+
+def small_sigma(pixels: Tensor, camera: Camera | None) -> float | None:
+    """The noise to go by where a JPEG is enlarged, on [0, 1]; None where `file_sigma` is.
+
+    The geometric mean of that, which bounds it from above, and of what the compression has left,
+    from below. In a deblurred picture too little noise becomes stripes; here it only sharpens.
+    """
+    most = file_sigma(pixels, camera)
+    return None if most is None else math.sqrt(most * float(estimate_sigma(pixels).mean()))
 
 
 def _unrounded(square: Tensor, steps: Tensor) -> Tensor:

@@ -54,6 +54,19 @@ Memory = Annotated[int, Field(gt=0), BeforeValidator(as_bytes)]
 """Bytes of memory, also as "6GB"."""
 
 
+Prompt = Annotated[
+    str | None,
+    Field(description="What the photo shows, for priors that read text, as Stable Diffusion."),
+]
+Negative = Annotated[
+    str | None, Field(description="What it does not show; heard with a guidance above 1.")
+]
+Guidance = Annotated[
+    float,
+    Field(ge=0, description="How closely to follow the prompt; 1 is the prior's own reading."),
+]
+
+
 class Declared(BaseModel):
     """A set of options: their names, types, ranges, defaults and helps."""
 

@@ -103,7 +103,9 @@ def with_text(prior: Prior, name: str, prompt: str, negative: str, guidance: flo
     try:
         return prior.with_text(prompt, negative, guidance)
     except TypeError as error:
-        raise TypeError(f"prompt: the prior {name} reads no text; leave the prompt out") from error
+        raise TypeError(
+            f"prompt: the prior {name} reads no text; leave the prompt out, or take one that does"
+        ) from error
 
 
 def noise_model(noise: float | Noise | None, pixels: Tensor) -> tuple[Noise, bool]:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from operators.base import LinearOperator, Operator
-from operators.linearised import Bent, linearised
+from operators.linearised import Bent, linearised, projected
 from operators.measurement import Measurement
 from operators.seeds import Seeds
 from priors.tiled import is_out_of_memory
@@ -135,6 +135,7 @@ class Restoration(Iterator[State]):
         seen = linearised(measurement, picture)
         if polish and isinstance(seen.operator, LinearOperator):
             picture = seen.operator.prox(picture, seen.y, _polish_weight(seen))
+            picture = projected(measurement, picture)
         if not bool(picture.isfinite().all()):
             raise Divergence(
                 f"step {state.step} of {state.steps}: its picture is NaN or infinite; {ADVICE}"

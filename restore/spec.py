@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
-from restore.declared import Declared, Memory, Sigma
+from restore.declared import Declared, Guidance, Memory, Negative, Prompt, Sigma
 
 Tile = Literal["auto"] | Annotated[int, Field(ge=0)]
 
@@ -33,15 +33,9 @@ class Options(Declared):
     prior: str = Field(
         "embedded", description='"embedded", a diffusers directory, or a hub id owner/model.'
     )
-    prompt: str | None = Field(
-        None, description="What the photo shows, for priors that read text, as Stable Diffusion."
-    )
-    negative: str | None = Field(
-        None, description="What it does not show; heard with --guidance above 1."
-    )
-    guidance: float = Field(
-        1.0, ge=0, description="How closely to follow the prompt; 1 is the prior's own reading."
-    )
+    prompt: Prompt = None
+    negative: Negative = None
+    guidance: Guidance = 1.0
     solver: str | None = Field(
         None,
         description="Algorithm: a name or module:function. Default: tradeoff; pnpdm for several "
@@ -109,6 +103,11 @@ class Upscale(Options):
     filter: Literal["bicubic", "lanczos", "box"] = Field(
         "bicubic", description="How the small picture was made: bicubic, lanczos, box."
     )
+    camera: Literal["auto", "none", "srgb"] = Field(
+        "auto",
+        description="What happened to it besides: auto is the compression of a JPEG; srgb: light "
+        "was shrunk, then coded; none: values were.",
+    )
 
 
 class Inpaint(Options):
@@ -167,6 +166,9 @@ class Sample(Declared):
     eta: float = Field(0.0, ge=0, le=1, description="0 is the ODE, 1 ancestral: use more steps.")
     seed: int = Field(0, ge=0, description="Of the first; the same seed gives the same picture.")
     prior: str = Field("embedded", description="As of the other commands.")
+    prompt: Prompt = None
+    negative: Negative = None
+    guidance: Guidance = 1.0
     sheet: bool = Field(False, description="All samples on one contact sheet.")
     round_trip: str | None = Field(
         None, description="Photo: the PSNR after the way to noise and back, bits per dimension."

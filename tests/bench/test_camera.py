@@ -5,6 +5,7 @@ import torch
 from operators.seeds import Seeds
 from operators.tone import Gamma
 from restore.bench import camera
+from restore.restorer import Restorer
 from tests.drawings import scene
 
 
@@ -46,3 +47,14 @@ def test_the_table_has_a_row_a_damage_and_model() -> None:
     text = camera.markdown({"settings": settings, "damage": found})
     assert "| both | values | 30.000 |  | 1.000 | 0.990 | 1.000 |" in text
     assert text.count("\n| ") == 1 + 2 * len(camera.DAMAGE)
+
+
+def test_the_original_lies_in_the_bins_and_so_does_what_is_restored() -> None:
+    shot = camera.taken(picture(), "motion", "jpeg", 0.005, Seeds(0))
+    restorer = Restorer(solver="dpir", steps=4, device="cpu")
+    models = camera.measured(shot, "jpeg", 0.005, restorer, None)
+    assert models["the original"]["inside bins"] > 0.995
+    assert models["the whole"]["inside bins"] > 0.999
+    assert models["the whole"]["psnr"] > models["values"]["psnr"]
+    row = camera.summarised([{"damage": "jpeg", "models": models}], "jpeg")["the original"]
+    assert row["psnr"] is None and row["inside bins"] == models["the original"]["inside bins"]

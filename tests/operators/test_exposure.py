@@ -7,13 +7,15 @@ import numpy
 import pytest
 import torch
 from PIL import Image
+from scipy.optimize import lsq_linear
 from torch import Tensor
 
 from operators import Blur, Crop, Gamma, Gaussian, Jpeg, Measurement, Seeds, kernels, simulate
+from operators.base import Identity
 from operators.coefficients import Coefficients
-from operators.exposure import Camera, Exposure
+from operators.exposure import AIM, Camera, Exposure
 from operators.jpeg import Subsampling
-from operators.linearised import Linearisable, expected, linearised
+from operators.linearised import Linearisable, expected, linearised, projected
 from tests.drawings import scene
 
 BLUR = Blur(kernels.motion(7, 30), "valid")
@@ -136,6 +138,55 @@ def test_residuals_at_the_truth_are_as_large_as_expected(quality: int, sigma: fl
     squares = near.residual(x).square() / near.sigma**2
     ratio = float(squares.sum() / (expected(measurement, x) * torch.ones_like(squares)).sum())
     assert 0.85 < ratio < 1.25
+
+
+def test_the_projection_into_the_bins_is_the_nearest_picture_there() -> None:
+    """With 4:4:4 and nothing but JPEG that is a least-squares problem with bounds, for SciPy."""
+    x = 0.1 + 0.7 * picture(8)
+    jpeg = Jpeg(30, "4:4:4")
+    operator = Exposure(Identity(), Camera(curve=False, clip=False, jpeg=jpeg))
+    measurement = Measurement(jpeg(x), operator, Gaussian(0.004))
+    start = x + 0.06 * Seeds(3).normal_like(x)
+    file = Coefficients(jpeg, 8, 8)
+    margin = AIM * torch.sqrt(file.deviations(0.004, x).square() + 1 / (12 * 255**2))
+    low, high = file.interval(measurement.y)
+    unit = torch.eye(x.numel(), dtype=x.dtype).reshape(-1, *x.shape)
+    back = torch.linalg.inv(torch.stack([file(one).flatten() for one in unit], 1))
+    bounds = [bound.flatten().numpy() for bound in (low - margin, high + margin)]
+    goal = start.flatten().numpy()
+    nearest = lsq_linear(back.numpy(), goal, bounds=tuple(bounds), tol=1e-12)
+    found = operator.projected(measurement, start)
+    moved = float((found - start).norm())
+    assert moved > 0.03
+    expected = back @ torch.from_numpy(nearest.x)
+    torch.testing.assert_close(found.flatten(), expected, atol=1e-4 * moved, rtol=0)
+    inside = [
+        operator.told(measurement, z)["camera"]["jpeg"]["inside_bins"] for z in (start, found)
+    ]
+    assert inside[0][0] < 0.98 and inside[1] == [1.0]
+
+
+def test_a_picture_in_the_bins_stays_and_so_does_one_without_a_file() -> None:
+    x = 0.1 + 0.8 * picture()
+    for jpeg in (Jpeg(60, "4:2:2", 6), None):
+        operator = Exposure(BLUR, Camera(jpeg=jpeg))
+        measurement = Measurement(operator(x), operator, Gaussian(0.01))
+        assert torch.equal(projected(measurement, x), x)
+    linear = simulate(BLUR, Gaussian(0.01), x, Seeds(0))
+    assert projected(linear, x) is x
+
+
+def test_a_blurred_picture_is_brought_into_the_bins() -> None:
+    x = 0.1 + 0.8 * picture(60)
+    operator = Exposure(BLUR, Camera(jpeg=Jpeg(75)))
+    measurement = Measurement(operator(x), operator, Gaussian(0.002))
+    start = (x + 0.04 * Seeds(3).normal_like(x)).clamp(0, 1)
+    found = operator.projected(measurement, start)
+    inside = [
+        operator.told(measurement, z)["camera"]["jpeg"]["inside_bins"][0] for z in (start, found)
+    ]
+    assert inside[0] < 0.99 and inside[1] > 0.999
+    assert float((found - x).norm()) < float((start - x).norm())
 
 
 @pytest.mark.parametrize(

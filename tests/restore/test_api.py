@@ -18,9 +18,9 @@ from operators.mask import random_mask
 from operators.measurement import Measurement
 from operators.noise import Gaussian
 from operators.resize import Downsample
-from operators.tone import Clip
-from restore import api
+from operators.tone import Gamma
 from restore.blind import Blind, NotBlurred, correlation
+from restore.guessed import KERNEL_ERROR, with_estimate
 from restore.preparation import padding
 from restore.result import Result
 from tests.drawings import blurred, scene
@@ -295,7 +295,7 @@ def test_wrong_masks_operators_and_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(restore.PhotoError, match="48"):
         restore.inpaint(eight(), np.zeros((10, 10), np.uint8), **FAST)
     with pytest.raises(TypeError, match="LinearOperator"):
-        restore.restore(tensor(), Clip(), noise=0.1, **FAST)
+        restore.restore(tensor(), Gamma(), noise=0.1, **FAST)
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"\xff\xd8\xff nothing")
     with pytest.raises(restore.PhotoError, match=r"broken\.jpg"):
@@ -327,13 +327,13 @@ def test_the_errors_of_an_estimated_kernel_count_as_noise(scale: float) -> None:
         certificate = {"chi_square": [chi_square], "accepted": [chi_square < 2]}
         return Result(PIXELS, PIXELS[None], None, {"certificate": certificate, "noise": {}})
 
-    sigma = scale * api.KERNEL_ERROR
+    sigma = scale * KERNEL_ERROR
     blind = Blind(torch.ones(1, 1), "free", {}, sigma, 0.5, {})
-    report = api.with_estimate(blind, None, run).report
-    assert tried == [api.KERNEL_ERROR, pytest.approx(3 * api.KERNEL_ERROR)]
+    report = with_estimate(blind, None, run).report
+    assert tried == [KERNEL_ERROR, pytest.approx(3 * KERNEL_ERROR)]
     assert report["blur"]["noise"] == sigma
     tried.clear()
-    api.with_estimate(blind, 0.02, run)
+    with_estimate(blind, 0.02, run)
     assert tried == [0.02]
 
 
