@@ -27,6 +27,8 @@ class Prior(ABC):
     unit: float = 1.0
     """What sigma / alpha = 1 in the state means after the decoder: the standard deviation that unit
     noise of the state has in the picture on [0, 1]."""
+    reads_text: bool = False
+    """Whether `with_text` gives it one."""
 
     @abstractmethod
     def denoise(self, x: Tensor, level: Level) -> Tensor:

@@ -114,6 +114,7 @@ class Prompts:
 class TextPrior(Autoencoded):
     """A latent prior that reads text; without any it is given the empty prompt."""
 
+    reads_text = True
     guidance = 1.0
     distilled = False
     """Whether the network is told the guidance, and needs no second text."""

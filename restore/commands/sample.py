@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from priors.base import Prior
     from restore.photo import Photo
+    from restore.restorer import Restorer
 
 FOLDER = "out/samples"
 ALONE = ("count", "eta", "sheet")
@@ -72,9 +73,7 @@ class _Sampler:
 
     def prepare(self) -> None:
         """Load the prior before the first picture; Refusal of a size that it does not take."""
-        from restore.restorer import Restorer
-
-        self.restorer, size = Restorer(self.options.prior), self.options.size
+        self.restorer, size = _restorer(self.options), self.options.size
         multiple = self.restorer.prior.multiple
         if size % multiple:
             near = max(round(size / multiple), 1) * multiple
@@ -91,8 +90,12 @@ class _Sampler:
         seeds = self.drawn[job.source]
         pictures = self._pictures(seeds, progress)
         photo = _sheet(pictures, seeds) if self.options.sheet else Photo(pictures[0])
-        report = {"photomend": installed_version(), "prior": self.restorer.prior_name}
-        report |= self.options.model_dump(include={"size", "steps", "eta"}) | {"seeds": [*seeds]}
+        report: dict[str, Any] = {
+            "photomend": installed_version(),
+            "prior": self.restorer.prior_name,
+        }
+        report |= self.restorer.text | {"seeds": [*seeds]}
+        report |= self.options.model_dump(include={"size", "steps", "eta"})
         if job.target == STREAM:
             write_stream(cast(bytes, replace(photo, kind="bytes", format="PNG").native()))
             return report
@@ -111,6 +114,14 @@ class _Sampler:
         prior = _watched(self.restorer.fitted_prior(tuple(like.shape)), progress)
         prior.total = len(seeds) * steps * (1 if eta else 2)
         return [draw(prior, like, Seeds(seed), steps=steps, eta=eta).cpu() for seed in seeds]
+
+
+def _restorer(options: spec.Sample) -> "Restorer":
+    """The prior on its device, given its text; TypeError where it reads none."""
+    from restore.restorer import Restorer
+
+    text = options.model_dump(include={"prompt", "negative", "guidance"})
+    return Restorer(options.prior, **text)
 
 
 def _watched(prior: "Prior", progress: Progress) -> Any:
@@ -149,11 +160,10 @@ def _round_trip(options: spec.Sample, source: str, manner: Manner) -> int:
     from operators import Seeds
     from priors import picture_bits
     from restore.images import read
-    from restore.restorer import Restorer
     from restore.sampling import round_trip
 
     photo = read(read_source(source))
-    restorer = Restorer(options.prior)
+    restorer = _restorer(options)
     multiple, sides = restorer.prior.multiple, photo.pixels.shape[2:]
     height, width = (min(side, options.size) // multiple * multiple for side in sides)
     if not height or not width:
@@ -168,6 +178,7 @@ def _round_trip(options: spec.Sample, source: str, manner: Manner) -> int:
         **{"size": [width, height], "steps": options.steps, "psnr": psnr.item()},
         **{"noise_mean": noise.mean().item(), "noise_std": noise.std().item()},
         "bits_per_dimension": bits.item(),
+        **restorer.text,
     }
     line = (
         f"{source}: {width} x {height} pixels came back from noise with {psnr.item():.2f} dB "

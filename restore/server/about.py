@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from restore.server.metrics import CONTENT_TYPE_LATEST, Metrics
 from restore.server.problems import Problem, responses
@@ -57,6 +57,7 @@ class Prior(BaseModel):
     licence: str | None
     parameters: int | None
     bytes: int | None
+    text: bool | None = Field(description="Whether it takes prompt, negative and guidance.")
 
 
 class PriorList(BaseModel):
@@ -94,7 +95,7 @@ def _choices(routes: APIRouter, service: Service) -> None:
         """The priors that may be chosen."""
         known: dict[str, Any] = service.store.fact("priors") or {}
         first = service.settings.priors[0]
-        unknown = dict.fromkeys(("licence", "parameters", "bytes"))
+        unknown = dict.fromkeys(("licence", "parameters", "bytes", "text"))
         shown = [
             {"name": name, "default": name == first, **unknown, **known.get(name, {})}
             for name in service.settings.priors
@@ -112,7 +113,7 @@ def _health(routes: APIRouter, service: Service, metrics: Metrics) -> None:
     async def ready() -> Response:
         """Whether the worker takes jobs. Jobs are accepted in any case."""
         if not service.supervisor.ready.is_set():
-            raise Problem(503, "the worker is starting", headers={"Retry-After": "2"})
+            raise Problem("starting", seconds=2, headers={"Retry-After": "2"})
         return JSONResponse({"status": "ready"})
 
     @routes.get(

@@ -61,7 +61,7 @@ async def _alive(service: Service) -> AsyncIterator[None]:
     service.store.tidy()
     tasks: list[asyncio.Task[Any]] = [asyncio.create_task(service.supervisor.run())]
     try:
-        if service.store.fact("catalogue") is None:
+        if not service.known:
             await service.supervisor.ready.wait()
         tasks.append(asyncio.create_task(service.sweep()))
         yield

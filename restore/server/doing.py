@@ -16,21 +16,33 @@ from operators.base import Operator
 from operators.measurement import Measurement
 from priors.base import Prior
 from restore import spec
-from restore.commands.failure import FAILED, NO_MEMORY, USAGE, understood
+from restore.commands.failure import NO_MEMORY, USAGE, understood
 from restore.commands.files import Job as Paths
 from restore.commands.progress import Progress
 from restore.commands.tasks import Restored, save
 from restore.images import read
 from restore.server.leases import Leases
 from restore.server.pictures import keep
+from restore.server.problems import Problem
 from restore.server.record import Job
-from restore.server.schemas import enlarged
+from restore.server.tasks import enlarged
 from restore.solvers import State
 
 TELL, SHOW = 0.1, 0.5
 """Seconds between two events of progress, and between two previews."""
 PREVIEW = 256
 """Longest side of a preview in pixels."""
+
+
+CAUSES = {
+    "PhotoError": "photo", "NotBlurred": "not_blurred",
+    "Unknowable": "unknowable", "Divergence": "diverged", "PriorError": "prior",
+}  # fmt: skip
+"""Codes of messages by the names of errors."""
+TITLES = {
+    "no_memory": "Out of memory", "failed": "Failed", "diverged": "Diverged",
+    "prior": "The prior is missing",
+}  # fmt: skip
 
 
 class Stopped(Exception):
@@ -95,22 +107,33 @@ def do(
     return told
 
 
-def failed(error: Exception, place: Path) -> dict[str, Any]:
-    """An error as problem details; no path of this machine is told."""
+def failed(error: Exception, job: Job, place: Path) -> dict[str, Any]:
+    """An error of a job as problem details; no path of this machine is told."""
     if isinstance(error, TooLong):
-        return {
-            "title": "Took too long",
-            "status": 504,
-            "detail": "the job took more time than this server allows; fewer steps or samples, or "
-            "a smaller picture, take less",
-        }
+        return {**Problem("took_long").content(), "title": "Took too long"}
+    kinds = [kind.__name__ for kind in type(error).__mro__]
+    code = next((CAUSES[kind] for kind in kinds if kind in CAUSES), "failed")
     failure = understood(error)
-    detail = failure.message.replace(f"{place}/", "")
     if failure.code == NO_MEMORY:
-        return {"title": "Out of memory", "status": 507, "detail": detail}
-    if failure.code == USAGE or (failure.code == FAILED and isinstance(error, ValueError)):
-        return {"title": "Cannot be restored", "status": 422, "detail": detail}
-    return {"title": "Failed", "status": 500, "detail": detail}
+        code = "no_memory"
+    elif code == "failed" and (failure.code == USAGE or isinstance(error, ValueError)):
+        code = "cannot"
+    why = failure.message.replace(f"{place}/", "")
+    field, rest = _named(why, job)
+    problem = Problem(code, field=field, why=rest).content()
+    return {**problem, "title": TITLES.get(code, "Cannot be restored")}
+
+
+def _named(why: str, job: Job) -> tuple[str | None, str]:
+    """The part of the form, or the parameter, that a message begins with; and what follows."""
+    first, _, rest = why.partition(": ")
+    first = first.removeprefix("mask ")
+    uploads = {file: name for name, file in json.loads(job["uploads"]).items()}
+    if first in uploads or first in uploads.values():
+        return uploads.get(first, first), rest
+    if job["task"] in spec.TASKS and first in spec.TASKS[job["task"]].model_fields:
+        return f"params.{first}", rest
+    return None, why
 
 
 def _shown(solver: Any, watch: Watch, larger: int) -> Any:

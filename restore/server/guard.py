@@ -61,10 +61,10 @@ class Guard:
         host = headers.get(b"host", "")
         name = _split(f"//{host}").hostname
         if self.settings.loopback and name not in LOCAL | {self.settings.host}:
-            raise Problem(400, "not the name of this server", field="Host")
+            raise Problem("host", field="Host", host=name or host)
         origin = headers.get(b"origin")
         if origin is not None and _split(origin).netloc != host:
-            raise Problem(403, "pages of other servers may not ask", field="Origin")
+            raise Problem("origin", field="Origin")
         length = headers.get(b"content-length", "0")
         if length.isdigit() and int(length) > self.settings.upload_bytes:
             raise self._too_large()
@@ -79,8 +79,7 @@ class Guard:
         known = [hmac.compare_digest(digest, each) for each in self._keys]
         if scheme.lower() != "bearer" or not any(known):
             raise Problem(
-                401,
-                "an API key is needed: Authorization: Bearer KEY",
+                "key",
                 field="Authorization",
                 headers={"WWW-Authenticate": 'Bearer realm="photomend"'},
             )
@@ -100,8 +99,8 @@ class Guard:
         return bounded
 
     def _too_large(self) -> Problem:
-        told = f"the request is larger than the {self.settings.upload:g} MiB allowed"
-        return Problem(413, told, headers={"Connection": "close"})
+        most = self.settings.upload
+        return Problem("too_large", most=most, headers={"Connection": "close"})
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "other")

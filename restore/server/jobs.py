@@ -94,14 +94,13 @@ def _accepted(
     except BaseException as error:
         store.drop(asked.id)
         if isinstance(error, QueueFull):
-            told = f"{settings.queue} jobs wait already"
             headers = {"Retry-After": str(error.seconds)}
-            raise Problem(429, told, headers=headers) from error
+            told: dict[str, Any] = {"count": settings.queue, "seconds": error.seconds}
+            raise Problem("queue_full", headers=headers, **told) from error
         if isinstance(error, DiskFull):
             raise _full() from error
         if isinstance(error, OtherRequest):
-            told = "this key was used for another request"
-            raise Problem(409, told, field="Idempotency-Key") from error
+            raise Problem("key_used", field="Idempotency-Key") from error
         raise
     if not new:
         store.drop(asked.id)
@@ -109,8 +108,7 @@ def _accepted(
 
 
 def _full() -> Problem:
-    told = "no room for more results; they expire, or delete some"
-    return Problem(507, told, headers={"Retry-After": "60"})
+    return Problem("disk_full", headers={"Retry-After": "60"})
 
 
 def _list(routes: APIRouter, service: Service) -> None:

@@ -5,6 +5,7 @@ import time
 import uuid
 from typing import Any
 
+from restore.server.problems import Problem
 from restore.server.record import Job, add_event, end
 from restore.server.settings import ATTEMPTS, LEASE
 from restore.server.store import Store
@@ -34,12 +35,8 @@ class Leases:
                     end(connection, job, "canceled", 0)
                     self.store.drop(job["id"])
                 elif job["attempts"] >= ATTEMPTS:
-                    error = {
-                        "title": "The worker died",
-                        "status": 500,
-                        "detail": f"this job ended its worker {job['attempts']} times; "
-                        "a smaller picture or tile needs less memory",
-                    }
+                    died = Problem("worker_died", count=job["attempts"]).content()
+                    error = {**died, "title": "The worker died"}
                     connection.execute(
                         "UPDATE jobs SET error = ? WHERE id = ?", (json.dumps(error), job["id"])
                     )

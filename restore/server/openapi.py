@@ -8,6 +8,7 @@ from restore.server.problems import ProblemDetails
 from restore.server.schemas import UPLOADS
 from restore.server.service import Service
 
+PARTS = "#/components/schemas/"
 FILE = {"type": "string", "format": "binary"}
 _TOLD = {
     "image": "The photo: PNG, JPEG, TIFF, WebP or BMP.",
@@ -24,23 +25,34 @@ def document(app: FastAPI, service: Service, keys: bool) -> dict[str, Any]:
         parts = told["components"]["schemas"]
         parts.pop("HTTPValidationError", None)
         parts.pop("ValidationError", None)
-        errors = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+        errors = ProblemDetails.model_json_schema(ref_template=PARTS + "{model}")
         parts |= errors.pop("$defs")
         parts["ProblemDetails"] = errors
         told["paths"]["/v1/jobs"]["post"]["requestBody"] = _form(service)
         _without_nulls(told)
         for task, model in schemas.items():
-            parts[f"{task.capitalize()}Params"] = model.model_json_schema()
+            parts[f"{task.capitalize()}Params"] = _shared(model.model_json_schema(), parts)
         _secure(told, keys)
+        if not service.supervisor.ready.is_set():  # an earlier worker told it
+            app.openapi_schema = None
+            return told
     found: dict[str, Any] = app.openapi_schema or {}
     return found
+
+
+def _shared(schema: dict[str, Any], parts: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a task's parameters, its solvers' options in a part that all tasks share."""
+    if "anyOf" not in schema:
+        return schema
+    parts["SolverOptions"] = {"anyOf": schema.pop("anyOf")}
+    return {**schema, "allOf": [{"$ref": f"{PARTS}SolverOptions"}]}
 
 
 def _form(service: Service) -> dict[str, Any]:
     """The parts of a job: all of them, then what each task makes of them."""
     forms = []
     for task in service.tasks.models:
-        params: dict[str, Any] = {"$ref": f"#/components/schemas/{task.capitalize()}Params"}
+        params: dict[str, Any] = {"$ref": f"{PARTS}{task.capitalize()}Params"}
         allowed = ("image", "mask") if task == "inpaint" else ("image",)
         required = ["mask"] if task == "inpaint" else ["params"] if task == "restore" else []
         forms.append(_variant(task, params, allowed, required))
@@ -92,9 +104,7 @@ def _secure(told: dict[str, Any], keys: bool) -> None:
     told["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     denied = {
         "description": "Unauthorized",
-        "content": {
-            "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}
-        },
+        "content": {"application/problem+json": {"schema": {"$ref": f"{PARTS}ProblemDetails"}}},
     }
     for path, operations in told["paths"].items():
         if path.startswith(("/v1/", "/metrics")):

@@ -1,4 +1,4 @@
-"""The photo and the mask of a job, as they were sent."""
+"""The photo, the mask and the kernel of a job, as they were sent."""
 
 import json
 from pathlib import Path
@@ -18,14 +18,18 @@ from restore.server.record import Job
 from restore.server.service import Service
 
 PNG = "image/png"
-_MEDIA = {suffix: MEDIA[format] for format, suffix in SUFFIX.items()}
+NPY = "application/octet-stream"
+_MEDIA = {suffix: MEDIA[format] for format, suffix in SUFFIX.items()} | {".npy": NPY}
+FILE = {"schema": {"type": "string", "format": "binary"}}
 SENT: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The file that was sent; a PNG where Accept has no place for it.",
-        "content": {
-            media: {"schema": {"type": "string", "format": "binary"}} for media in MEDIA.values()
-        },
+        "content": dict.fromkeys(MEDIA.values(), FILE),
     },
+    **responses(404, 406, 409, 410, 422),
+}
+KERNEL: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The file that was sent.", "content": {PNG: FILE, NPY: FILE}},
     **responses(404, 406, 409, 410, 422),
 }
 
@@ -39,15 +43,16 @@ def router(service: Service) -> APIRouter:
     async def sent(request: Request, id: str, name: str) -> Response:
         path = _sent(service, await service.find(id, request), name)
         own = _MEDIA[path.suffix]
-        media = chosen(request.headers.get("accept"), list(dict.fromkeys((own, PNG))))
+        offers = [own] if own == NPY else list(dict.fromkeys((own, PNG)))
+        media = chosen(request.headers.get("accept"), offers)
         if media is None:
-            raise Problem(406, f"there is {own}, {PNG}", field="Accept")
+            raise Problem("not_offered", field="Accept", known=", ".join(offers))
         if media != own:
             try:
                 limit = service.settings.max_pixels
                 path = await run_sync(upright, path, limit, limiter=decoding)
             except PhotoError as error:
-                raise Problem(406, str(error), field="Accept") from error
+                raise Problem("not_encoded", field="Accept", why=str(error)) from error
         return FileResponse(path, media_type=media, headers={"Vary": "Accept"})
 
     @routes.get("/{id}/image", operation_id="image", responses=SENT, **plain)
@@ -63,17 +68,22 @@ def router(service: Service) -> APIRouter:
         """The mask of what was filled."""
         return await sent(request, id, "mask")
 
+    @routes.get("/{id}/kernel", operation_id="kernel", responses=KERNEL, **plain)
+    async def kernel(request: Request, id: Id) -> Response:
+        """The blur that was sent as a file."""
+        return await sent(request, id, "kernel")
+
     return routes
 
 
 def _sent(service: Service, job: Job, name: str) -> Path:
     """The file that was sent as a part of the form; Problem 404, 409, 410."""
     if job["gone"]:
-        raise Problem(410, "the result has expired, and the photo with it")
+        raise Problem("expired")
     file: str | None = json.loads(job["uploads"]).get(name)
     if file is None:
-        raise Problem(404, f"the job has no {name}")
+        raise Problem("no_upload", name=name)
     path = service.store.place(job["id"]) / file
     if not path.is_file():
-        raise Problem(409, f"the job is {job['state']}; its files are not kept")
+        raise Problem("no_result", state=job["state"])
     return path

@@ -1,5 +1,6 @@
 """Errors as problem details (RFC 9457), each naming the fields that are wrong."""
 
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -11,17 +12,27 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from restore.server.messages import MESSAGES
+
 MEDIA_TYPE = "application/problem+json"
+Value = str | int | float
 
 
-class FieldError(BaseModel):
+class Coded(BaseModel):
+    """What is wrong, for programs: a code that stays, and the values that the words name."""
+
+    code: str = Field(description="Stays the same, whatever the words.")
+    values: dict[str, Value] = Field(description="What the words name.")
+
+
+class FieldError(Coded):
     """What is wrong with one field."""
 
     field: str = Field(description="Its name: a part of the form, a parameter, a header.")
     detail: str
 
 
-class ProblemDetails(BaseModel):
+class ProblemDetails(Coded):
     """Problem details of RFC 9457."""
 
     type: str = "about:blank"
@@ -32,26 +43,31 @@ class ProblemDetails(BaseModel):
 
 
 class Problem(Exception):
-    """A request that is refused; field: the one that is wrong, or errors for several."""
+    """A request that is refused, in the words of `MESSAGES` with these values.
+
+    field: the one that is wrong, or errors for several, as of `wrong`; status: another than the
+    code's.
+    """
 
     def __init__(
         self,
-        status: int,
-        detail: str,
+        code: str,
         *,
         field: str | None = None,
-        errors: Sequence[Mapping[str, str]] = (),
+        errors: Sequence[Mapping[str, Any]] = (),
         headers: Mapping[str, str] | None = None,
+        status: int | None = None,
+        **values: Value,
     ) -> None:
-        super().__init__(detail)
-        self.status, self.detail, self.headers = status, detail, dict(headers or {})
-        self.errors = [*errors] if field is None else [{"field": field, "detail": detail}]
+        self.told = {"detail": MESSAGES[code][1].format(**values), "code": code, "values": values}
+        super().__init__(self.told["detail"])
+        self.status, self.headers = status or MESSAGES[code][0], dict(headers or {})
+        self.errors = [*errors] if field is None else [{"field": field, **self.told}]
 
     def content(self) -> dict[str, Any]:
         """The body."""
         title = HTTPStatus(self.status).phrase
-        body: dict[str, Any] = {"type": "about:blank", "title": title, "status": self.status}
-        body["detail"] = self.detail
+        body = {"type": "about:blank", "title": title, "status": self.status, **self.told}
         return {**body, "errors": self.errors} if self.errors else body
 
     def response(self) -> JSONResponse:
@@ -59,6 +75,12 @@ class Problem(Exception):
         return JSONResponse(
             self.content(), self.status, headers=self.headers, media_type=MEDIA_TYPE
         )
+
+
+def wrong(field: str, code: str, **values: Value) -> dict[str, Any]:
+    """What is wrong with one field, in the words of `MESSAGES`."""
+    detail = MESSAGES[code][1].format(**values)
+    return {"field": field, "detail": detail, "code": code, "values": values}
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -86,21 +108,51 @@ def install(app: FastAPI, routers: Sequence[APIRouter]) -> None:
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> JSONResponse:
         headers = dict(error.headers or {})
+        if error.status_code == 404:
+            return Problem("no_such", headers=headers).response()
         if error.status_code == 405:  # the first route of a path tells of its own methods only
             path = request.url.path
             same = [route for route in routes if route.path_regex.match(path)]
             known = {method for route in same for method in route.methods or ()}
             headers["Allow"] = ", ".join(sorted(known or {"GET", "HEAD"}))
-        return Problem(error.status_code, str(error.detail), headers=headers).response()
+            return Problem("method", headers=headers, method=request.method).response()
+        why, status = str(error.detail), error.status_code
+        return Problem("refused", headers=headers, status=status, why=why).response()
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        errors = [
-            {"field": ".".join(map(str, each["loc"][1:])), "detail": each["msg"]}
-            for each in error.errors()
-        ]
-        return Problem(422, "the request is not as documented", errors=errors).response()
+        errors = [fault(each, ".".join(map(str, each["loc"][1:]))) for each in error.errors()]
+        return Problem("request", errors=errors).response()
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
-        return Problem(500, "an error of the server; its log says more").response()
+        return Problem("unexpected").response()
+
+
+KINDS = {
+    "int": "integer",
+    "float": "number",
+    "finite": "number",
+    "bool": "switch",
+    "string": "text",
+}
+"""Codes by how pydantic begins the names of its errors."""
+
+
+def fault(error: Mapping[str, Any], field: str) -> dict[str, Any]:
+    """What pydantic found wrong with a field."""
+    kind, given = str(error["type"]), error.get("ctx", {})
+    match kind:
+        case "greater_than_equal":
+            return wrong(field, "at_least", least=given["ge"])
+        case "less_than_equal":
+            return wrong(field, "at_most", most=given["le"])
+        case "string_too_long":
+            return wrong(field, "too_long", most=given["max_length"])
+        case "literal_error" | "enum":
+            return wrong(field, "choice", known=given["expected"])
+    first, _, rest = kind.partition("_")
+    if first in KINDS and rest in ("type", "parsing", "from_float", "number"):
+        return wrong(field, KINDS[first])
+    why = re.sub("^(Input|String) should", "must", str(error["msg"]))
+    return wrong(field, "wrong", why=why)

@@ -67,14 +67,14 @@ def router(service: Service) -> APIRouter:
         offers = [JSON] if job["task"] == ESTIMATE else offers
         media = chosen(request.headers.get("accept"), offers)
         if media is None:
-            raise Problem(406, f"there is {', '.join(offers)}", field="Accept")
+            raise Problem("not_offered", field="Accept", known=", ".join(offers))
         if media == JSON:
             return JSONResponse(_report(job, place), headers={"Vary": "Accept"})
         try:
             deep = depth is not None
             path = await run_sync(picture, place, _FORMATS[media], deep, limiter=encoding)
         except PhotoError as error:
-            raise Problem(406, str(error), field="Accept") from error
+            raise Problem("not_encoded", field="Accept", why=str(error)) from error
         return _file(path, f"{job['task']}{path.suffix}", media)
 
     @routes.get("/{id}/files/{name}", operation_id="file", responses=FILE, **plain)
@@ -84,7 +84,7 @@ def router(service: Service) -> APIRouter:
         place, _ = _place(service, job)
         path = place / f"result.{name}"
         if not re.fullmatch(BESIDE, name) or not path.is_file():
-            raise Problem(404, "the job has no such file")
+            raise Problem("no_file", field="name", name=name)
         return _file(path, name, "image/png")
 
     return routes
@@ -93,11 +93,11 @@ def router(service: Service) -> APIRouter:
 def _place(service: Service, job: Job) -> tuple[File, str]:
     """The folder of the result, and the format of the photo; Problem 409, 410."""
     if job["gone"]:
-        raise Problem(410, "the result has expired")
+        raise Problem("expired")
     if job["state"] != "succeeded":
-        waiting = job["state"] in ("queued", "running")
-        told = f"the job is {job['state']}" + ("" if waiting else "; there is no result")
-        raise Problem(409, told, headers={"Retry-After": "1"} if waiting else None)
+        if job["state"] in ("queued", "running"):
+            raise Problem("waiting", state=job["state"], headers={"Retry-After": "1"})
+        raise Problem("no_result", state=job["state"])
     suffix = File(json.loads(job["uploads"])["image"]).suffix
     return service.store.place(job["id"]) / job["token"], _BY_SUFFIX[suffix]
 

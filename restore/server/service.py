@@ -4,16 +4,17 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from anyio.to_thread import run_sync
 from fastapi import Request
 
 from restore.server.problems import Problem
 from restore.server.record import ENDED, Job
-from restore.server.schemas import Tasks, tasks
 from restore.server.settings import Serve
 from restore.server.store import Bounds, Store
 from restore.server.supervisor import Hub, Supervisor
+from restore.server.tasks import Tasks, tasks
 
 KEEP_ALIVE = 15.0
 """Seconds of silence after which a comment is sent."""
@@ -45,19 +46,30 @@ class Service:
 
     @property
     def tasks(self) -> Tasks:
-        """What may be asked; Problem 503 before the first worker has told its solvers."""
-        if self._tasks is None:
-            solvers = self.store.fact("catalogue")
-            if solvers is None:
-                raise Problem(503, "the server is starting", headers={"Retry-After": "2"})
-            self._tasks = tasks(solvers, self.settings)
-        return self._tasks
+        """What may be asked; Problem 503 before a worker has told its solvers and priors."""
+        if self._tasks is not None:
+            return self._tasks
+        if not self.known:
+            raise Problem("starting", seconds=2, headers={"Retry-After": "2"})
+        priors: dict[str, Any] = self.store.fact("priors")
+        readers = [name for name, card in priors.items() if card.get("text")]
+        found = tasks(self.store.fact("catalogue"), self.settings, readers)
+        if self.supervisor.ready.is_set():  # else an earlier worker told it
+            self._tasks = found
+        return found
+
+    @property
+    def known(self) -> bool:
+        """Whether a worker has told the solvers, and all the priors that clients may choose."""
+        priors: dict[str, Any] = self.store.fact("priors") or {}
+        told = self.store.fact("catalogue") is not None
+        return told and all("text" in priors.get(name, {}) for name in self.settings.priors)
 
     async def find(self, job: str, request: Request) -> Job:
         """The job; Problem 404 where there is none of this owner."""
         found = await run_sync(self.store.get, job, request.state.owner)
         if found is None:
-            raise Problem(404, "no such job; it may have expired")
+            raise Problem("no_job", field="id")
         return found
 
     async def waited(self, job: Job, seconds: float, request: Request) -> Job:

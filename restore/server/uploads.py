@@ -16,10 +16,11 @@ from starlette.requests import Request
 
 from restore.decode import PhotoError, header
 from restore.server.pictures import SUFFIX
-from restore.server.problems import Problem
-from restore.server.schemas import UPLOADS, Tasks, enlarged
+from restore.server.problems import Problem, wrong
+from restore.server.schemas import UPLOADS
 from restore.server.settings import Serve
 from restore.server.store import Asked, Store
+from restore.server.tasks import Tasks, enlarged
 
 SECONDS = 120.0
 """For a request to arrive."""
@@ -47,8 +48,8 @@ async def read_form(request: Request) -> Form:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
         raise Problem(
-            415,
-            f"a job is multipart/form-data, not {kind or 'nothing'}",
+            "content_type",
+            got=kind or "nothing",
             field="Content-Type",
             headers={"Accept": "multipart/form-data"},
         )
@@ -56,38 +57,33 @@ async def read_form(request: Request) -> Form:
         async with asyncio.timeout(SECONDS):
             form = await request.form(max_files=len(FILES), max_fields=len(FIELDS))
     except TimeoutError as error:
-        raise Problem(408, f"the request took more than {SECONDS:.0f} seconds") from error
+        raise Problem("slow", seconds=round(SECONDS)) from error
     except (HTTPException, FormParserError) as error:
-        told = getattr(error, "detail", "it is damaged")
-        raise Problem(400, f"the form cannot be read: {told}") from error
+        raise Problem("form", why=str(getattr(error, "detail", "damaged")).rstrip(".")) from error
     return _sorted(form)
 
 
 def _sorted(form: FormData) -> Form:
     files: dict[str, BinaryIO] = {}
     fields: dict[str, str] = {}
-    wrong = []
+    errors = []
     for name, value in form.multi_items():
         if name not in (*FILES, *FIELDS):
-            wrong.append((name, f"there is no such part; a job has {', '.join(FIELDS + FILES)}"))
+            errors.append(wrong(name, "part_unknown", known=", ".join(FIELDS + FILES)))
         elif name in files or name in fields:
-            wrong.append((name, "is there twice"))
+            errors.append(wrong(name, "part_twice"))
         elif isinstance(value, UploadFile) and name in FILES:
             files[name] = value.file
         elif isinstance(value, UploadFile):
             fields[name] = value.file.read(LARGEST_PARAMS).decode("utf-8", "replace")
         elif name in FILES:
-            wrong.append((name, "must be a file, with a file name"))
+            errors.append(wrong(name, "part_text"))
         else:
             fields[name] = value
-    wrong += [
-        (name, "is missing")
-        for name in ("task", "image")
-        if name not in fields and name not in files and name not in (each[0] for each in wrong)
-    ]
-    if wrong:
-        errors = [{"field": name, "detail": detail} for name, detail in wrong]
-        raise Problem(422, "the form's parts are not those of a job", errors=errors)
+    met = {*fields, *files, *(each["field"] for each in errors)}
+    errors += [wrong(name, "part_missing") for name in ("task", "image") if name not in met]
+    if errors:
+        raise Problem("parts", errors=errors)
     return Form(fields["task"], fields.get("params", "{}"), files)
 
 
@@ -96,15 +92,15 @@ def accept(
 ) -> Asked:
     """Check everything and put the files into a new folder of the store; Problem 413, 415, 422."""
     if form.task not in tasks.models:
-        raise Problem(422, f"must be one of {', '.join(tasks.models)}", field="task")
+        raise Problem("task", field="task", known=", ".join(tasks.models))
     params = tasks.checked(form.task, form.params)
     for name in form.files:
         if name != "image" and name not in UPLOADS[form.task]:
-            raise Problem(422, f"{form.task} takes no {name}", field=name)
+            raise Problem("part_not_taken", field=name, task=form.task, part=name)
     if form.task == "inpaint" and "mask" not in form.files:
-        raise Problem(422, "is missing: a picture of the photo's size, white = fill", field="mask")
+        raise Problem("mask_missing", field="mask")
     if "kernel" in form.files and params.get("kernel") is not None:
-        raise Problem(422, "given twice, as a file and in params", field="kernel")
+        raise Problem("kernel_twice", field="kernel")
     suffixes, pixels = _examined(form, params, settings)
     job = uuid.uuid4().hex
     place = store.place(job)
@@ -137,8 +133,13 @@ def _examined(form: Form, params: dict[str, Any], settings: Serve) -> tuple[dict
         format, wide, high = _picture(form.files["mask"], "mask", settings.max_pixels)
         suffixes["mask"] = SUFFIX[format]
         if {wide, high} != {width, height}:  # either may be turned by its EXIF orientation
-            told = f"has {wide} x {high} pixels, the photo {width} x {height}"
-            raise Problem(422, told, field="mask")
+            sides: dict[str, Any] = {
+                "width": wide,
+                "height": high,
+                "photo_width": width,
+                "photo_height": height,
+            }
+            raise Problem("mask_size", field="mask", **sides)
     if "kernel" in form.files:
         suffixes["kernel"] = _kernel(form.files["kernel"])
     return suffixes, width * height * larger
@@ -151,10 +152,10 @@ def _picture(file: BinaryIO, name: str, max_pixels: int) -> tuple[str, int, int]
     try:
         format, width, height = header(data, name)
     except PhotoError as error:
-        raise Problem(415, str(error), field=name) from error
+        why = str(error).removeprefix(f"{name}: ")
+        raise Problem("no_picture", field=name, why=why) from error
     if width * height > max_pixels:
-        told = f"{width} x {height} pixels are more than the {max_pixels} allowed for this task"
-        raise Problem(413, told, field=name)
+        raise Problem("pixels", field=name, width=width, height=height, most=max_pixels)
     return format, width, height
 
 
@@ -162,13 +163,13 @@ def _kernel(file: BinaryIO) -> str:
     """The suffix of a kernel's file: a small PNG, or a matrix of NumPy."""
     data = file.read(LARGEST_KERNEL**2 * 8 + 1024)
     if file.read(1):
-        raise Problem(413, f"more than {LARGEST_KERNEL} pixels a side", field="kernel")
+        raise Problem("kernel_size", field="kernel", most=LARGEST_KERNEL)
     file.seek(0)
     if data.startswith(b"\x93NUMPY"):
         return ".npy"
     format, _, _ = _picture(file, "kernel", LARGEST_KERNEL**2)
     if format != "PNG":
-        raise Problem(415, f"a {format}; give a PNG or .npy", field="kernel")
+        raise Problem("kernel_kind", field="kernel", got=format)
     return SUFFIX[format]
 
 

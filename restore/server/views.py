@@ -6,20 +6,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from restore.server.problems import FieldError
+from restore.server.problems import ProblemDetails
 from restore.server.record import Job
 
 State = Literal["queued", "running", "succeeded", "failed", "canceled"]
-
-
-class JobError(BaseModel):
-    """Why a job failed: problem details."""
-
-    type: str = "about:blank"
-    title: str
-    status: int
-    detail: str
-    errors: list[FieldError] | None = None
 
 
 class Links(BaseModel):
@@ -30,6 +20,7 @@ class Links(BaseModel):
     result: str
     image: str
     mask: str | None
+    kernel: str | None = Field(description="Where the blur was sent as a file.")
 
 
 class JobView(BaseModel):
@@ -49,7 +40,7 @@ class JobView(BaseModel):
     step: int
     steps: int
     attempts: int
-    error: JobError | None
+    error: ProblemDetails | None
     links: Links
 
 
@@ -68,7 +59,7 @@ def address(job: Job) -> str:
 def view(job: Job, keep: float) -> dict[str, Any]:
     """The job as JSON; keep: seconds that its result stays."""
     place = address(job)
-    ended = job["ended"]
+    ended, sent = job["ended"], json.loads(job["uploads"])
     return {
         **{name: job[name] for name in ("id", "task", "state", "ahead", "step", "steps")},
         "attempts": job["attempts"],
@@ -81,7 +72,7 @@ def view(job: Job, keep: float) -> dict[str, Any]:
         "links": {
             "self": place,
             **{name: f"{place}/{name}" for name in ("events", "result", "image")},
-            "mask": f"{place}/mask" if "mask" in json.loads(job["uploads"]) else None,
+            **{name: f"{place}/{name}" if name in sent else None for name in ("mask", "kernel")},
         },
     }
 

@@ -23,6 +23,7 @@ from typing import Any
 from restore.server.database import lock
 from restore.server.leases import Leases, Lost
 from restore.server.log import log
+from restore.server.offered import card, priors_of
 from restore.server.pace import remember
 from restore.server.record import Job
 from restore.server.settings import LEASE, Serve, read_told
@@ -58,7 +59,7 @@ class Worker:
             self.say(name)
         from restore.server.catalogue import catalogue, defaults
 
-        self.store.tell("priors", {name: _card(name) for name in self.settings.priors})
+        self.store.tell("priors", {name: card(name) for name in self.settings.priors})
         self.store.tell("defaults", defaults())
         self.store.tell("catalogue", catalogue())
         with self._restorers() as (work, count):
@@ -121,7 +122,7 @@ class Worker:
         except Lost:
             log("job left", job=job["id"])
         except Exception as exception:
-            error = getattr(exception, "problem", None) or failed(exception, place)
+            error = getattr(exception, "problem", None) or failed(exception, job, place)
             log("job failed", job=job["id"], error=error["detail"], kind=type(exception).__name__)
         self._finish(job, place, result, report, error)
 
@@ -178,7 +179,8 @@ def done(
     from restore.commands.files import Job as Paths
     from restore.server.doing import do
     from restore.server.estimating import estimate
-    from restore.server.schemas import ESTIMATE, options_of
+    from restore.server.schemas import ESTIMATE
+    from restore.server.tasks import options_of
 
     uploads = {name: str(place / file) for name, file in json.loads(job["uploads"]).items()}
     params = json.loads(job["params"])
@@ -190,42 +192,6 @@ def done(
     suffix = Path(uploads["image"]).suffix
     paths = Paths(uploads["image"], str(result / f"result{suffix}"), Path(f"image{suffix}"))
     return do(job, options, solver_options, priors[options.prior], paths, watch)
-
-
-def priors_of(settings: Serve) -> dict[str, Any]:
-    """What clients may name: a prior by its name, or the object that module:function gives."""
-    from restore.device import device, dtype
-    from restore.preparation import loaded
-
-    where = device(settings.device)
-    found: dict[str, Any] = {}
-    for name in settings.priors:
-        if ":" in name:
-            found[name] = _imported(name)
-            continue
-        found[name] = name
-        loaded(name, dtype("auto", where), str(where), False)
-    return found
-
-
-def _card(name: str) -> dict[str, Any]:
-    """Licence and size of a prior that is a folder."""
-    from priors.hub import describe
-
-    if ":" in name:
-        return {}
-    card = describe(name)
-    return {each: getattr(card, each) for each in ("licence", "parameters", "bytes")}
-
-
-def _imported(name: str) -> Any:
-    import importlib
-
-    module, function = name.split(":", 1)
-    try:
-        return getattr(importlib.import_module(module), function)()
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"prior: {name} cannot be imported ({error})") from error
 
 
 def main() -> int:

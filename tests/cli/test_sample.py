@@ -3,17 +3,21 @@
 import inspect
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from operators import Seeds
-from priors import picture_bits
+from priors import load, picture_bits
 from restore import Restorer, spec
+from restore.device import device, dtype
 from restore.images import read
 from restore.sampling import draw, round_trip
 from tests.cli.conftest import Command, picture
+from tests.priors import families
 
 QUICK = ("--size", 32, "--steps", 2)
 
@@ -87,6 +91,35 @@ def test_a_round_trip_tells_what_the_library_finds(folder: Path, photomend: Comm
     assert [path.name for path in Path().iterdir()] == ["photo.png"]
 
 
+def test_a_text_is_heard_by_a_prior_that_reads_it(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, photomend: Command
+) -> None:
+    name = families.save("sd1", tmp_path_factory.mktemp("sd1"))
+    text = ("--prompt", "a sharp photo", "--negative", "blurry", "--guidance", 4)
+    outcome = photomend("sample", *QUICK, "--prior", name, *text, "-o", "a.png", "--json")
+    assert outcome.code == 0, outcome.err
+    asked = {"prompt": "a sharp photo", "negative": "blurry", "guidance": 4.0}
+    assert asked.items() <= json.loads(outcome.out)["report"].items()
+    prior: Any = load(str(name), dtype=dtype("auto", device("auto")))
+    prior = prior.with_text("a sharp photo", "blurry", 4.0)
+    drawn = draw(prior, torch.zeros(1, 3, 32, 32), Seeds(0), steps=2)
+    found = read("a.png").pixels
+    torch.testing.assert_close(found, drawn.clamp(0, 1), atol=0.51 / 255, rtol=0)
+    for other in (("--prompt", "cat"), ("--negative", ""), ("--guidance", 1)):
+        given = dict(zip(text[::2], text[1::2], strict=True)) | {other[0]: other[1]}
+        words = [str(word) for pair in given.items() for word in pair]
+        assert photomend("sample", *QUICK, "--prior", name, *words, "-o", "b.png").code == 0
+        assert (read("b.png").pixels - found).abs().max() > 1 / 255, other
+        Path("b.png").unlink()
+    # a way to noise and back is another with a text, too
+    told = []
+    for more in ((), text):
+        trip = ("--round-trip", "a.png", "--steps", 2, "--json")
+        told.append(json.loads(photomend("sample", "--prior", name, *trip, *more).out))
+    assert told[0]["noise_std"] != told[1]["noise_std"]
+    assert asked.items() <= told[1].items()
+
+
 BAD = [
     ("--size 100", 2, "--size 100: this prior takes multiples of 32, such as 96"),
     ("--size 0", 2, "--size: got '0'"),
@@ -99,6 +132,9 @@ BAD = [
     ("--prior no/such", 4, "no/such"),
     ("--count 2 -o x.png", 2, "-o x.png: takes one picture, not 2; name a folder or add --sheet"),
     ("--count 2 -o -", 2, "-o -: takes one picture, not 2; name a folder or add --sheet"),
+    ("--prompt cat", 2, "prompt: the prior embedded reads no text; leave the prompt out"),
+    ("--round-trip small.png --guidance 2", 2, "prompt: the prior embedded reads no text"),
+    ("--guidance -1", 2, "--guidance: got '-1'"),
     ("-o x.gif", 2, "-o x.gif: name it with one of"),
     ("-o - --json", 2, "--json"),
     ("--round-trip none.png", 1, "none.png"),

@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
+from operators import kernels
 from tests.page.conftest import PATIENCE, Visit
 from tests.server.conftest import QUICK, SLOW, Live
 
@@ -108,6 +111,35 @@ def test_a_job_of_the_history_brings_photo_mask_and_options(
     assert first["params"] == second["params"]
     same = [service.http.get(job["links"]["result"]).content for job in (first, second)]
     assert same[0] == same[1]
+
+
+@pytest.mark.parametrize("kind", ["npy", "png"])
+def test_a_job_of_the_history_brings_its_kernel(
+    visits: Visits, service: Live, small: Path, tmp_path: Path, kind: str
+) -> None:
+    weights, file = kernels.disk(2).numpy(), tmp_path / f"mine.{kind}"
+    if kind == "npy":
+        np.save(file, weights)
+    else:
+        Image.fromarray((weights / weights.max() * 255).round().astype(np.uint8)).save(file)
+    visit = visits().open().photo(small, "deblur")
+    with visit.page.expect_file_chooser() as chosen:
+        visit.page.select_option("#kernel-kind", "file")
+    chosen.value.set_files(file)
+    visit.option(prior=QUICK, steps=2)
+    visit.run()
+    job = visit.job
+    visit.reload()
+    other = visits().open(f"/#{job}")  # by a browser that has never seen the file
+    for each in (visit, other):
+        expect(each.page.locator("#verdict")).to_be_visible()
+        each.page.click("#again")
+        expect(each.page.locator("#kernel-kind")).to_have_value("file")
+        each.run()
+        again = service.http.get(f"/v1/jobs/{each.job}/kernel").content
+        assert again == file.read_bytes()
+        same = [service.http.get(f"/v1/jobs/{name}/result").content for name in (job, each.job)]
+        assert same[0] == same[1]
 
 
 def test_another_photo_leaves_the_job_to_the_server(

@@ -143,7 +143,7 @@ def test_what_the_server_refuses_is_told_at_the_option(visit: Visit, small: Path
     visit.page.fill("#params-operator", "downsample:99")
     visit.page.click("#start")
     field = visit.page.locator("[data-field='params.operator']")
-    expect(field.locator(".error")).to_contain_text("must be one of")
+    expect(field.locator(".error")).to_contain_text("is not understood; write")
     expect(visit.page.locator("#params-operator")).to_be_focused()
     visit.page.get_by_role("button", name="gaussian:1 @ disk:3").click()
     visit.option(steps=1)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import shutil
+import string
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,7 @@ from fastapi import FastAPI
 from playwright.sync_api import Route, expect
 
 from restore.server.about import PAGE, mount_page
+from restore.server.messages import MESSAGES
 from tests.page.conftest import Visit
 
 LANGUAGES = sorted((PAGE / "languages").glob("*.json"))
@@ -38,10 +40,23 @@ def test_every_language_has_every_word(path: Path) -> None:
     own = words(path)
     assert set(ENGLISH) - set(own) == set()
     extra = {key for key in own if key not in ENGLISH}
-    assert {key.split(".")[0] for key in extra} <= {"help", "param", "value"}  # of the schema
+    assert {key.split(".")[0] for key in extra} <= {"help", "param", "problem", "value"}
     assert {key: holes(own[key]) for key in ENGLISH} == {
         key: holes(text) for key, text in ENGLISH.items()
     }
+
+
+@pytest.mark.parametrize("path", LANGUAGES, ids=lambda path: path.stem)
+def test_what_the_server_refuses_is_told_in_every_language(path: Path) -> None:
+    """With the server's values; in English its own words do where the page has no better ones."""
+    own = {key: text for key, text in words(path).items() if key.startswith("problem.")}
+    codes = {f"problem.{code}": text for code, (_, text) in MESSAGES.items()}
+    assert set(own) - set(codes) == set()
+    if path.stem != "en":
+        assert set(codes) - set(own) == set()
+    for key, text in own.items():
+        values = {name for _, name, _, _ in string.Formatter().parse(codes[key]) if name}
+        assert holes(text) <= values - {"why"}, key
 
 
 def test_every_word_that_the_page_says_is_in_the_catalogue() -> None:

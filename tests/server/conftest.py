@@ -11,6 +11,7 @@ import pytest
 
 from restore.bench.served import Served
 from tests.cli.conftest import picture
+from tests.priors import families
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK, SLOW = "restore.bench.white:white", "tests.server.toys:slow"
@@ -90,6 +91,12 @@ def png(side: int = 32, format: str = "PNG", **options: Any) -> bytes:
     stream = io.BytesIO()
     picture(side).save(stream, format, **options)
     return stream.getvalue()
+
+
+@pytest.fixture(scope="session")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny prior that reads text: Stable Diffusion 1 with random weights."""
+    return families.save("sd1", tmp_path_factory.mktemp("reader") / "sd1")
 
 
 @pytest.fixture(scope="session")

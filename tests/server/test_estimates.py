@@ -138,6 +138,24 @@ def test_a_mask_stays_too(server: Live) -> None:
     assert server.http.get(job["links"]["mask"]).content == stream.getvalue()
 
 
+def test_a_kernel_stays_too(server: Live) -> None:
+    stream = io.BytesIO()
+    np.save(stream, np.eye(5))
+    for data, media in ((stream.getvalue(), "application/octet-stream"), (png(5), "image/png")):
+        job = server.post(kernel=None, files={"kernel": data}, steps=1, headers=WAIT).json()
+        assert job["state"] == "succeeded", job
+        answer = server.http.get(job["links"]["kernel"])
+        assert (answer.content, answer.headers["Content-Type"]) == (data, media)
+        refused = server.http.get(job["links"]["kernel"], headers={"Accept": "image/jpeg"})
+        assert (refused.status_code, refused.json()["code"]) == (406, "not_offered")
+    other = server.job()
+    assert other["links"]["kernel"] is None
+    missing = server.http.get(f"/v1/jobs/{other['id']}/kernel")
+    assert (missing.status_code, missing.json()["detail"]) == (
+        404, "the job was sent without a kernel",
+    )  # fmt: skip
+
+
 def decoded(data: bytes) -> NDArray[Any]:
     """Samples as they are in the file."""
     found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)

@@ -13,14 +13,15 @@ import pytest
 from restore import chain, spec
 from restore.server.schemas import ESTIMATE, HIDDEN, SHOWN
 from restore.server.words import OPERATOR, enlargement
-from tests.server.conftest import QUICK, ROOT, Live
+from tests.server.conftest import ROOT, Live
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """A server whose jobs may not take long."""
+def asked(reader: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A server whose jobs may not take long, with a prior that takes every option."""
     store = tmp_path_factory.mktemp("openapi") / "store"
-    live = Live(store, "--prior", QUICK, "--limit", "0.1", "--queue", "100000").start().ready()
+    limits = ("--limit", "0.1", "--queue", "100000")
+    live = Live(store, "--prior", str(reader), *limits).start().ready()
     yield live
     live.stop()
 

@@ -117,7 +117,22 @@ def test_a_pickled_kernel_is_no_kernel(server: Live) -> None:
     wait = {"Prefer": "wait=30"}
     job = server.http.post("/v1/jobs", data={"task": "deblur"}, files=files, headers=wait).json()
     assert (job["state"], job["error"]["status"]) == ("failed", 422)
-    assert "kernel.npy" in job["error"]["detail"]
+    assert [error["field"] for error in job["error"]["errors"]] == ["kernel"]
+
+
+@pytest.mark.parametrize(
+    ("operator", "field", "cure"),
+    [("gamma", "params.solver", "pnpdm"), ("downsample:2 @ grayscale", "image", "give a grey")],
+)
+def test_a_job_that_fails_names_field_and_cure(
+    server: Live, operator: str, field: str, cure: str
+) -> None:
+    wait = {"Prefer": "wait=30"}
+    job = server.job(image=png(32), task="restore", operator=operator, headers=wait)
+    (error,) = job["error"]["errors"]
+    assert (job["state"], job["error"]["status"], error["field"]) == ("failed", 422, field)
+    assert cure in error["detail"] == job["error"]["detail"]
+    assert "image.png" not in error["detail"]
 
 
 def test_the_name_of_a_file_decides_nothing(server: Live) -> None:

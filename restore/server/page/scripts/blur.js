@@ -45,8 +45,9 @@ export function blurCard() {
   const about = h("div", { class: "stack" });
   const chosen = h("select", { id: "kernel-kind", on: { change: choose } });
   const numbers = h("div", { class: "stack" });
-  const kind = h("div", { class: "field" },
-    h("label", { for: "kernel-kind", "data-word": "blur.kind" }), chosen, numbers);
+  const kind = h("div", { class: "field", "data-field": "params.kernel" },
+    h("label", { for: "kernel-kind", "data-word": "blur.kind" }), chosen, numbers,
+    h("p", { class: "error" }));
   const card = h("section", { class: "card", id: "blur-card" }, title,
     h("div", { class: "blur" }, box.element, about), kind);
 
@@ -203,6 +204,6 @@ export function noiseField() {
   watch(["found", "params", "task"], show);
   onLanguage(show);
   show();
-  return h("div", { class: "field" }, h("label", { for: "noise" },
+  return h("div", { class: "field", "data-field": "params.noise" }, h("label", { for: "noise" },
     h("span", { "data-word": "param.noise" }), value), input, error, help);
 }

@@ -1,7 +1,8 @@
 /** What the photo tells of itself: a small job of the service, asked for with every photo. */
 import { keepFile } from "./memory.js";
-import { say } from "./notes.js";
+import { complain } from "./notes.js";
 import { Picture } from "./picture.js";
+import { trouble } from "./problems.js";
 import { Problem, ask, blob, createJob, json } from "./service.js";
 import { change, page, watch } from "./store.js";
 import { t } from "./words.js";
@@ -60,7 +61,7 @@ export async function lookAt(file, name) {
     change({ looking: "failed" });
     const errors = error instanceof Problem ? error.errors.filter((e) => e.field === "image") : [];
     if (errors.length) change({ photo: null });
-    say(errors[0]?.detail ?? (error instanceof Error ? error.message : String(error)), true);
+    complain(trouble(error));
   } finally {
     if (!signal.aborted) void drop();
   }

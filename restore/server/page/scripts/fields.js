@@ -33,7 +33,7 @@ export function field(name, schema, value, usual, set, path = `params.${name}`) 
   const control = found.length > 1 ? worded(made) : of(made);
   const error = h("p", { class: "error", id: `${id}-error` });
   const more = h("p", { class: "help", id: `${id}-help`, text: help });
-  for (const each of control.matches("input, select") ? [control]
+  for (const each of control.matches("input, select, textarea") ? [control]
     : control.querySelectorAll("input")) {
     each.setAttribute("aria-describedby", `${id}-help ${id}-error`);
   }
@@ -86,7 +86,10 @@ function toggle({ id, value, usual, set }) {
 
 /** @param {Made} made */
 function text({ id, value, usual, set, schema }) {
-  const input = h("input", {
+  const prose = schema.maxLength !== undefined;
+  const input = prose ? h("textarea", {
+    id, rows: 2, maxlength: schema.maxLength, autocomplete: "off", value: value ?? "",
+  }) : h("input", {
     type: "text", id, value: value ?? "", placeholder: usual ?? "", pattern: schema.pattern,
     spellcheck: "false", autocomplete: "off",
   });

@@ -1,14 +1,17 @@
 /** The options of the task, drawn from its schema: the few that matter, and the others. */
-import { h, icon } from "./dom.js";
+import { byId, h, icon } from "./dom.js";
 import { field } from "./fields.js";
 import { noiseField } from "./blur.js";
+import { said } from "./problems.js";
+import { TEXT, prior, readsText } from "./request.js";
 import { change, page, params, setParam, watch } from "./store.js";
 import { onLanguage, t } from "./words.js";
 
 const OWN = ["kernel", "noise", "options"]; // have controls of their own
-const FIRST = ["operator", "factor", "filter", "fidelity", "samples", "steps"];
+const FIRST = ["operator", "factor", "filter", ...TEXT, "fidelity", "samples", "steps"];
 const FIDELITY = 0.6; // where the slider stands while it is left to the service
-const CHAINS = ["downsample:4 @ gaussian:2", "downsample:2 @ motion:9,20", "gaussian:1 @ disk:3"];
+const CHAINS = ["downsample:4 @ gaussian:2", "downsample:2 @ motion:9,20", "gaussian:1 @ disk:3",
+  "jpeg:75 @ gaussian:1", "grayscale"];
 
 export const task = () => page.tasks.find((each) => each.name === page.task);
 
@@ -30,7 +33,9 @@ export function optionsCard() {
 
   function draw() {
     const own = task()?.schema.properties ?? {};
-    const names = Object.keys(own).filter((name) => !OWN.includes(name));
+    const text = readsText();
+    const names = Object.keys(own).filter((name) => !OWN.includes(name)
+      && (text || !TEXT.includes(name)));
     const lead = FIRST.filter((name) => names.includes(name));
     main.replaceChildren(...lead.map(one));
     if (lead.includes("operator")) main.firstElementChild?.append(chains());
@@ -48,16 +53,21 @@ export function optionsCard() {
         setParam("options", undefined);
         drawSolver();
       }
-      if (name === "prior") tell();
+      if (name !== "prior") return;
+      tell();
+      if (readsText() === text) return;
+      draw();
+      document.getElementById("params-prior")?.focus();
     });
-    const licence = h("p", { class: "help" });
+    const text = readsText();
+    const told = h("p", { class: "help" });
     const tell = () => {
-      const prior = page.priors.find((each) => each.name === (params().prior ?? usual(name)));
-      licence.textContent = prior?.licence ? t("licence", { licence: prior.licence }) : "";
+      const licence = prior()?.licence;
+      told.textContent = licence ? t("licence", { licence }) : "";
     };
     if (name === "prior") {
       tell();
-      made.append(licence);
+      made.append(told);
     }
     return made;
   }
@@ -77,14 +87,15 @@ export function optionsCard() {
 
   /** Show what the service refused at the option that it named. */
   function mark() {
-    for (const each of card.querySelectorAll("[data-field]")) {
+    for (const each of byId("panel").querySelectorAll("[data-field]")) {
       const wrong = page.errors.filter((error) => error.field === each.getAttribute("data-field"));
       const place = each.querySelector(".error");
       each.classList.toggle("wrong", wrong.length > 0);
-      if (place) place.textContent = wrong.map((error) => error.detail).join("; ");
+      place?.replaceChildren(...wrong.map(said).flatMap(({ text, more }) => [h("span", { text }),
+        more && h("span", { class: "small more", lang: "en", text: more })]));
       if (wrong.length && rest.contains(each)) rest.open = true;
     }
-    const first = card.querySelector(".wrong input, .wrong select");
+    const first = byId("panel").querySelector(".wrong input, .wrong select, .wrong textarea");
     if (first instanceof HTMLElement) first.focus();
   }
 

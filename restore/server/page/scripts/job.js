@@ -1,8 +1,9 @@
 /** A job from its start to its end; a page that is loaded again goes on where it was. */
 import { follow } from "./events.js";
 import { keep, kept } from "./memory.js";
-import { say } from "./notes.js";
+import { complain, say } from "./notes.js";
 import { Picture } from "./picture.js";
+import { trouble } from "./problems.js";
 import { form } from "./request.js";
 import { load } from "./result.js";
 import { takeOver } from "./takeover.js";
@@ -29,14 +30,8 @@ export async function start(key = /** @type {string} */ (crypto.randomUUID())) {
   } catch (error) {
     keep(PENDING, null);
     change({ busy: "none" });
-    if (!(error instanceof Problem)) {
-      say(t("unreachable"), true);
-      return;
-    }
-    change({ errors: error.errors });
-    const elsewhere = error.errors.filter((each) => !each.field.startsWith("params."));
-    say([error.message, ...elsewhere.map((each) => `${each.field}: ${each.detail}`)]
-      .filter((text, place, all) => all.indexOf(text) === place).join(" — "), true);
+    if (error instanceof Problem) change({ errors: error.errors });
+    complain(trouble(error));
   }
 }
 
@@ -109,20 +104,24 @@ async function finished(address, quiet = false) {
     if (!(job.id in kept("jobs", {}))) name(job);
     if (!quiet) say(t("done"));
   } else if (job.state === "failed") {
-    change({ preview: null });
-    say(job.error?.detail ?? t("failed"), true);
+    change({ preview: null, errors: job.error?.errors ?? [] });
+    complain(why(job));
   } else {
     change({ preview: null });
     if (job.state === "canceled") say(t("canceled"));
   }
 }
 
+/** Why a job has no result. @param {Job} job */
+const why = (job) => (job.error && !job.expired ? trouble(new Problem(job.error))
+  : { text: t(`state.${job.expired ? "expired" : job.state}`), more: "" });
+
 /** Cancel what runs; it ends after the step under way. */
 export async function cancel() {
   if (!page.job) return;
   change({ job: { ...page.job, canceling: true } });
   await ask(page.job.links.self.slice(1), { method: "DELETE" }).catch((error) => {
-    say(error.message, true);
+    complain(trouble(error));
   });
 }
 
@@ -139,7 +138,7 @@ export async function open(id) {
     if (job.task === "estimate") return;
     const under = job.state === "queued" || job.state === "running";
     if (job.expired || !(under || job.state === "succeeded")) {
-      say(job.error?.detail ?? t(`state.${job.expired ? "expired" : job.state}`), true);
+      complain(why(job));
       return;
     }
     letGo();

@@ -12,9 +12,10 @@ import { listen } from "./gestures.js";
 import { mountHistory } from "./history.js";
 import { open, resume } from "./job.js";
 import { keep, keepFile, kept, keptFile } from "./memory.js";
-import { say } from "./notes.js";
+import { complain, say } from "./notes.js";
 import { mountPhoto, remembered } from "./photo.js";
 import { photoCard } from "./photocard.js";
+import { trouble } from "./problems.js";
 import { runCard } from "./runcard.js";
 import { Problem, json, pause } from "./service.js";
 import { mount, surface, view } from "./stage.js";
@@ -75,7 +76,7 @@ async function offered() {
     try {
       return await Promise.all([json("v1/tasks"), json("v1/priors")]);
     } catch (error) {
-      if (error instanceof Problem && error.status !== 503) say(error.message, true);
+      if (error instanceof Problem && error.status !== 503) complain(trouble(error));
       else if (attempt === 0) say(t("starting"));
       await pause(1000);
     }

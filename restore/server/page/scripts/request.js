@@ -3,10 +3,20 @@ import { kernelWords } from "./blur.js";
 import { maskFile } from "./brush.js";
 import { page, params } from "./store.js";
 
+export const TEXT = ["prompt", "negative", "guidance"]; // for priors that read text
+
+/** The prior that is chosen. */
+export const prior = () => page.priors.find((each) => (params().prior
+  ? each.name === params().prior : each.default));
+
+/** Whether it reads text. */
+export const readsText = () => prior()?.text === true;
+
 /** The parameters as the service takes them. */
 export function asked() {
   const words = page.task === "deblur" ? kernelWords() : null;
-  return words ? { ...params(), kernel: words } : { ...params() };
+  const given = Object.entries(params()).filter(([name]) => readsText() || !TEXT.includes(name));
+  return { ...Object.fromEntries(given), ...(words && { kernel: words }) };
 }
 
 /** A kernel that is a file. */

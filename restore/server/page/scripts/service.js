@@ -26,7 +26,10 @@ export class Problem extends Error {
   /** @param {import("./types.js").Details} details */
   constructor(details) {
     super(details.detail ?? details.title);
+    this.detail = this.message;
     this.status = details.status;
+    this.code = details.code ?? "";
+    this.values = details.values ?? {};
     this.errors = details.errors ?? [];
   }
 }

@@ -16,7 +16,7 @@ export async function takeOver(job) {
   const { kernel, ...rest } = job.params;
   change({
     task: job.task, params: { ...page.params, [job.task]: rest }, opened: page.opened + 1,
-    blur: job.task === "deblur" ? blurOf(kernel, own) : page.blur,
+    blur: job.task === "deblur" ? await blurOf(job, kernel, own) : page.blur,
   });
   if (own || !job.links.mask) return;
   await takeMask(await blob(job.links.mask.slice(1), "image/png"));
@@ -37,16 +37,20 @@ async function takePhoto(job) {
 }
 
 /**
- * The controls of a blur in words; a file is known only where it was given.
+ * The controls of a blur in words, or its file.
+ * @param {import("./types.js").Job} job
  * @param {string | undefined} words
  * @param {boolean} own
- * @returns {import("./types.js").Blur}
+ * @returns {Promise<import("./types.js").Blur>}
  */
-function blurOf(words, own) {
-  if (!words) {
-    return own && ["file", "drawn"].includes(page.blur.kind) ? page.blur
-      : { kind: "auto", numbers: {}, file: null };
+async function blurOf(job, words, own) {
+  if (job.links.kernel) {
+    if (own && page.blur.file) return page.blur;
+    const sent = await blob(job.links.kernel.slice(1), "*/*");
+    const file = new File([sent], sent.type === "image/png" ? "kernel.png" : "kernel.npy");
+    return { kind: "file", numbers: {}, file };
   }
+  if (!words) return { kind: "auto", numbers: {}, file: null };
   const [kind, values] = words.split(":");
   const known = kind === "motion" || kind === "disk" || kind === "gaussian" ? kind : "auto";
   const given = values.split(",").map(Number);

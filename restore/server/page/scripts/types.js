@@ -2,10 +2,11 @@
  * What the service says and what the page holds; types alone.
  *
  * @typedef {"queued" | "running" | "succeeded" | "failed" | "canceled"} State
- * @typedef {{field: string, detail: string}} FieldError
- * @typedef {{title: string, status: number, detail?: string, errors?: FieldError[] | null}} Details
- * @typedef {{self: string, events: string, result: string, image: string, mask: string | null}}
- *   Links
+ * @typedef {{code?: string, values?: {[name: string]: string | number}, detail?: string}} Coded
+ * @typedef {Coded & {field: string}} FieldError
+ * @typedef {Coded & {title: string, status: number, errors?: FieldError[] | null}} Details
+ * @typedef {{self: string, events: string, result: string, image: string, mask: string | null,
+ *   kernel: string | null}} Links
  * @typedef {{[name: string]: any}} Params
  *
  * @typedef {object} Job
@@ -29,6 +30,7 @@
  * @property {any} [default]
  * @property {string} [description]
  * @property {string} [pattern]
+ * @property {number} [maxLength]
  * @property {number} [minimum]
  * @property {number} [maximum]
  * @property {any[]} [enum]
@@ -40,7 +42,8 @@
  * @typedef {{name: string, description: string, uploads: string[], required: string[],
  *   schema: Schema}} Task
  * @typedef {{description: string, steps: number | null, options: {[name: string]: Schema}}} Solver
- * @typedef {{name: string, default: boolean, licence: string | null}} Prior
+ * @typedef {{name: string, default: boolean, licence: string | null, text: boolean | null}}
+ *   Prior
  *
  * @typedef {object} Estimate
  * @property {[number, number]} size
