@@ -228,7 +228,8 @@ def test_a_damaged_photo_fails_with_the_reason(server: Live) -> None:
     job = server.post(png(64)[:-200], headers={"Prefer": "wait=30"}).json()
     assert job["state"] == "failed"
     assert job["error"]["status"] == 422
-    assert "image.png: cannot be decoded" in job["error"]["detail"]
+    assert job["error"]["detail"].startswith("cannot be decoded (image file is truncated)")
+    assert [each["field"] for each in job["error"]["errors"]] == ["image"]
     assert str(server.store) not in json.dumps(job)
     assert server.events(job["id"])[-1][2]["error"] == job["error"]
 

@@ -29,7 +29,8 @@ export function trouble(error) {
   if (!elsewhere.length) return said(error);
   const all = elsewhere.map((each) => {
     const { text, more } = said(each);
-    return { text: t("at_field", { field: told(`field.${each.field}`) ?? each.field, text }), more };
+    const field = told(`field.${each.field}`) ?? each.field;
+    return { text: t("at_field", { field, text }), more };
   });
   return { text: all.map((each) => each.text).join(" "), more: all.map((each) => each.more)
     .filter(Boolean).join(" ") };
