@@ -160,8 +160,8 @@ show(
     figure,
     "A point is a picture of two pixels. The grey band holds those whose mean is what was seen. "
     "The posterior, by formula, is what the prior leaves of the band: two of the three clusters, "
-    "cut to slices. The draws of our solver (red) fill it as they should. Diffusion posterior "
-    "sampling, dps, finds the clusters, too, but its draws keep too close to the band.",
+    "cut to slices. The draws of our solver (red) fill it as they should. Those of diffusion "
+    "posterior sampling, dps, do, too, as far as the eye can tell.",
 )
 
 # %% [markdown]
@@ -183,11 +183,11 @@ for name, e in judged.items():
 Markdown("\n".join(table))
 
 # %% [markdown]
-# Ours has the right spread and fits the photo as closely as the truth does, no closer. The others
-# of its kind are too narrow or fit the noise. What is left is an error in the odds of the clusters:
-# a spring that shortens quickly leaves no time to hop from one to the other. If the theory is
-# right, more and smaller steps must repair that, down to the chance of the draws. That is the
-# proof.
+# Ours has the right spread and fits the photo as closely as the truth does, no closer, and so has
+# dps. The others are too narrow, or fit the noise. What is left is an error in the odds of the
+# clusters: a spring that shortens quickly leaves no time to hop from one to the other. If the
+# theory is right, more and smaller steps must repair that, down to the chance of the draws. That
+# is the proof.
 
 # %%
 figure, axes = chart(1, 3, height=2.6, sharex=True, sharey=True)
