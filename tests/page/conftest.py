@@ -17,6 +17,7 @@ from operators.kernels import motion
 from restore.images import read, write
 from tests.drawings import blurred
 from tests.server.conftest import QUICK, SLOW, Live, png
+from tests.server.conftest import mixed as mixed
 from tests.server.conftest import reader as reader
 
 SWITCHES = (

@@ -1,10 +1,9 @@
 """Prompts are asked for where the prior reads them, and nowhere else."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.page.conftest import Visit
@@ -15,15 +14,6 @@ Visits = Callable[..., Visit]
 FIELDS = ("prompt", "negative", "guidance")
 
 
-@pytest.fixture(scope="module")
-def reading(reader: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """A server with a prior that reads text beside its default, which does not."""
-    store = tmp_path_factory.mktemp("reading") / "store"
-    live = Live(store, "--prior", f"{QUICK},{reader}").start().ready()
-    yield live
-    assert live.stop() == 0
-
-
 def drawn(visit: Visit, count: int) -> None:
     """Each of the fields is there so often."""
     for name in FIELDS:
@@ -31,9 +21,9 @@ def drawn(visit: Visit, count: int) -> None:
 
 
 def test_a_prompt_goes_with_the_prior_that_reads_it(
-    visits: Visits, reading: Live, reader: Path, small: Path
+    visits: Visits, mixed: Live, reader: Path, small: Path
 ) -> None:
-    visit = visits(reading.address).open().photo(small)
+    visit = visits(mixed.address).open().photo(small)
     drawn(visit, 0)
     visit.option(prior=str(reader), factor=2, steps=2)
     expect(visit.page.locator("#params-prior")).to_be_focused()
@@ -48,20 +38,20 @@ def test_a_prompt_goes_with_the_prior_that_reads_it(
         "negative": "blurry",
         "guidance": 3.5,
     }
-    first = reading.get(visit.job)
+    first = mixed.get(visit.job)
     assert first["params"] == {"factor": 2, "steps": 2, "prior": str(reader), **asked}
     # another prior is not given the words, which are there again with the first
     visit.page.click("#again")
     visit.option(prior=QUICK)
     drawn(visit, 0)
     visit.run()
-    assert reading.get(visit.job)["params"] == {"factor": 2, "steps": 2}
-    other = visits(reading.address).open(f"/#{first['id']}")
+    assert mixed.get(visit.job)["params"] == {"factor": 2, "steps": 2}
+    other = visits(mixed.address).open(f"/#{first['id']}")
     expect(other.page.locator("#verdict")).to_be_visible()
     other.page.click("#again")
     expect(other.page.locator("#params-prompt")).to_have_value(asked["prompt"])
     other.run()
-    same = [reading.http.get(f"/v1/jobs/{job}/result").content for job in (first["id"], other.job)]
+    same = [mixed.http.get(f"/v1/jobs/{job}/result").content for job in (first["id"], other.job)]
     assert same[0] == same[1]
 
 

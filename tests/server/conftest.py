@@ -99,6 +99,15 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return families.save("sd1", tmp_path_factory.mktemp("reader") / "sd1")
 
 
+@pytest.fixture(scope="module")
+def mixed(reader: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A server with a prior that reads no text, its default, and one that does."""
+    store = tmp_path_factory.mktemp("mixed") / "store"
+    live = Live(store, "--prior", f"{QUICK},{reader}").start().ready()
+    yield live
+    assert live.stop() == 0
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """A server with a quick, a slow and the embedded prior, for tests that leave it alive."""

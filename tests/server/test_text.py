@@ -1,7 +1,6 @@
 """Prompts: a service with a prior that reads text, one with none, one with both kinds."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,6 @@ from tests.cli.conftest import picture
 from tests.server.conftest import QUICK, Live
 
 GUIDED: dict[str, Any] = {"prompt": "a sharp photo", "negative": "blurry", "guidance": 5.0}
-
-
-@pytest.fixture(scope="module")
-def mixed(reader: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """A server with a prior that reads no text, its default, and one that does."""
-    store = tmp_path_factory.mktemp("mixed") / "store"
-    live = Live(store, "--prior", f"{QUICK},{reader}").start().ready()
-    yield live
-    assert live.stop() == 0
 
 
 def schema(server: Live, task: str) -> dict[str, Any]:
