@@ -10,7 +10,7 @@ from operators.base import (
     Shape,
     conjugate_gradients,
 )
-from operators.blur import Blur, VaryingBlur
+from operators.blur import Blur
 from operators.colour import Grayscale, Mosaic
 from operators.exposure import Camera, Exposure
 from operators.jpeg import Jpeg
@@ -21,6 +21,7 @@ from operators.resize import Decimate, Downsample
 from operators.seeds import Seeds
 from operators.testing import check_operator
 from operators.tone import Clip, Gamma, Quantize
+from operators.varying import GridBlur, VaryingBlur
 
 __all__ = [
     "Blur",
@@ -35,6 +36,7 @@ __all__ = [
     "Gamma",
     "Gaussian",
     "Grayscale",
+    "GridBlur",
     "Identity",
     "Jpeg",
     "LinearOperator",

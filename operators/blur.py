@@ -1,4 +1,4 @@
-"""Blur: y = k * x, a true convolution with a known kernel, or with one that varies over the image.
+"""Blur: y = k * x, a true convolution with a known kernel.
 
 A cross-correlation, as the diffusion papers' codes compute it, is Blur(kernel.flip(0, 1)).
 """
@@ -180,48 +180,6 @@ class Blur(LinearOperator):
         if not self.kernel.requires_grad:  # a kernel that is being estimated changes between calls
             self._spectra[key] = spectrum
         return spectrum
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class VaryingBlur(LinearOperator):
-    """A blur that varies over the image: y = sum_k weights_k (kernel_k * x).
-
-    kernels (K, kh, kw) with odd sides; weights (K, H, W) of the size of y, which should sum to
-    one over K: each output pixel sees its own mixture of the kernels. boundary as in Blur.
-    ValueError when the counts differ, and as of Blur.
-    """
-
-    kernels: Tensor
-    weights: Tensor
-    boundary: Boundary = "reflect"
-
-    def __post_init__(self) -> None:
-        kernels, weights = tuple(self.kernels.shape), tuple(self.weights.shape)
-        if len(kernels) != 3 or len(weights) != 3 or kernels[0] != weights[0]:
-            raise ValueError(
-                f"weights: got {weights} for kernels {kernels}; pass (K, H, W) for (K, kh, kw)"
-            )
-        for kernel in self.kernels:
-            Blur(kernel, self.boundary)  # refuses what is no kernel
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Mix the blurred images (B, C, H, W)."""
-        return torch.stack([w * blur(x) for w, blur in self._parts(x)]).sum(0)
-
-    def adjoint(self, y: Tensor) -> Tensor:
-        """Weigh, correlate with each kernel, and add."""
-        return torch.stack([blur.adjoint(w * y) for w, blur in self._parts(y)]).sum(0)
-
-    def image_shape(self, y_shape: Shape) -> Shape:
-        """Give the shape that Blur gives for the same boundary."""
-        return self._blurs[0].image_shape(y_shape)
-
-    def _parts(self, like: Tensor) -> list[tuple[Tensor, Blur]]:
-        return list(zip(self.weights.to(like), self._blurs, strict=True))
-
-    @cached_property
-    def _blurs(self) -> list[Blur]:
-        return [Blur(kernel, self.boundary) for kernel in self.kernels]
 
 
 def _require_sum(kernel: Tensor) -> None:

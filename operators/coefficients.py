@@ -1,5 +1,6 @@
 """What a JPEG file holds of a picture, before it is rounded: a linear map and its transpose."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +11,7 @@ from operators.base import LinearOperator, Shape, conjugate_gradients
 from operators.convolution import fold
 from operators.cosine import SIDE, blocks, pixels, plane
 from operators.jpeg import Jpeg, Planes, ycc
+from operators.rounding import lost
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +89,13 @@ class Coefficients(LinearOperator):
         norms: Tensor = sigma * ycc(like).norm(dim=1)
         down, right = self.jpeg.factors
         return (norms / norms.new_tensor([1, down * right, down * right]).sqrt()).view(1, 3, 1, 1)
+
+    def error(self, y: Tensor) -> float:
+        """Give the root mean square error that rounding left in y, on [0, 1], by `lost`."""
+        weights = torch.linalg.inv(ycc(y)).square().mean(0)
+        planes = zip(self.jpeg.read(y), self.jpeg.tables(y), weights, strict=True)
+        squares = [weight * lost(c.flatten(0, 3), table).mean() for c, table, weight in planes]
+        return math.sqrt(sum(float(square) for square in squares)) / 255
 
     @property
     def _stored_sides(self) -> tuple[int, int]:

@@ -19,15 +19,20 @@ import torch
 from torch import Tensor
 
 from operators.base import Identity, LinearOperator, Operator, Shape
+from operators.bins import NOISE, before, within
 from operators.coefficients import Coefficients
 from operators.jpeg import Jpeg
 from operators.linearised import Bent, Diagonal, Seen, tangent
 from operators.measurement import Measurement
 from operators.noise import Gaussian
+from operators.remembering import Remembering
+from operators.resize import Downsample
 from operators.tone import Clip, Gamma, Quantize
 
 REACH, AIM = 3.0, 2.0
 """Deviations of what came before the rounding by which bins are wider, to judge and to aim at."""
+SHARP = (Identity, Downsample)
+"""Before which the spread of a picture is nearly that of its light: a blur leaves less of it."""
 PROJECTIONS, FIRMNESS = 3, 300.0
 """Of the projection into bins."""
 
@@ -56,6 +61,7 @@ class Exposure(Bent):
     light: LinearOperator
     camera: Camera = field(default_factory=Camera)
     scene: LinearOperator = field(default_factory=Identity)
+    _files: dict[Shape, Coefficients] = field(default_factory=dict, init=False, repr=False)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Take the photo of pictures (B, 3, H, W), coded as sRGB, which may exceed 1."""
@@ -76,21 +82,31 @@ class Exposure(Bent):
             return replace(self, scene=self.scene @ inner)
         return super().__matmul__(inner)
 
-    def linearised(self, measurement: Measurement[Any], x: Tensor | None) -> Seen:
+    def linearised(
+        self, measurement: Measurement[Any], x: Tensor | None, spread: float | None = None
+    ) -> Seen:
         """Give the measurement near x; its noise is that of values that are neither white nor
-        compressed, in the mean of their precisions where they are.
+        compressed, in the mean of their precisions where they are; of `SHARP` light that of the
+        values and `NOISE` of what was lost. Then bins are seen as by a picture wrong by spread.
         """
         y, sigma = measurement.y, self._sigma(measurement)
         x = self._first(y) if x is None else x
         jpeg, weights, noise = self.camera.jpeg, y.new_ones(()), sigma
         if jpeg is not None:
-            file = Coefficients(jpeg, *y.shape[-2:])
+            file = self._file(jpeg, y)
             weights, noise = _weights(file, sigma, y)
         coded, operator = self._near(x, y, noise)
         residual = y - coded
         if jpeg is not None:
+            found, target = file(coded), file.read(y)
+            if isinstance(self.light, SHARP):
+                told, noise = noise, math.hypot(sigma, NOISE * file.error(y))
+                weights = weights * (noise / told)
+                if spread is not None:
+                    target, variance = within(file, sigma, y, found, spread)
+                    weights = noise / variance.sqrt() * (weights > 0)
             operator = Diagonal(weights) @ (file @ operator)
-            residual = weights * (file.read(y) - file(coded))
+            residual = weights * (target - found)
         operator = operator @ self.scene
         return Measurement(residual + operator(x), operator, Gaussian(noise))
 
@@ -103,7 +119,7 @@ class Exposure(Bent):
         jpeg, y, sigma = self.camera.jpeg, measurement.y, self._sigma(measurement)
         if jpeg is None:
             return x
-        file = Coefficients(jpeg, *y.shape[-2:])
+        file = self._file(jpeg, y)
         low, high = _bins(file, sigma, y, AIM)
         noise = _weights(file, sigma, y)[1]
         for _ in range(PROJECTIONS):
@@ -124,10 +140,10 @@ class Exposure(Bent):
         if jpeg is None:
             return x.new_ones(())
         y, sigma = measurement.y, self._sigma(measurement)
-        file = Coefficients(jpeg, *y.shape[-2:])
+        file = self._file(jpeg, y)
         light = self.light(self._linear(self.scene(x)))
         c = file(self._unsaturated(light, y, _weights(file, sigma, y)[1]))
-        steps, spread = file.steps(y), _spread(file, sigma, y)
+        steps, spread = file.steps(y), before(file, sigma, y)
         error, q = torch.zeros_like(c), steps.clamp(min=1e-12)
         nearest = (c / q).round()
         for k in range(-3, 4):
@@ -145,7 +161,7 @@ class Exposure(Bent):
         jpeg, y, sigma = self.camera.jpeg, measurement.y, self._sigma(measurement)
         told: dict[str, Any] = {**vars(self.camera), "jpeg": None}
         if jpeg is not None:
-            file = Coefficients(jpeg, *y.shape[-2:])
+            file = self._file(jpeg, y)
             light = self.light(self._linear(self.scene(x)))
             found = file(self._unsaturated(light, y, _weights(file, sigma, y)[1]))
             low, high = _bins(file, sigma, y, REACH)
@@ -154,6 +170,11 @@ class Exposure(Bent):
             share = inside.flatten(1).double().sum(1) / known.sum()
             told["jpeg"] = {**vars(jpeg), "inside_bins": share.tolist()}
         return {"camera": told}
+
+    def _file(self, jpeg: Jpeg, y: Tensor) -> Coefficients:
+        """The coefficients of a file of y's size, which reads y once."""
+        size = tuple(y.shape[-2:])
+        return self._files.setdefault(size, Coefficients(Remembering.of(jpeg), *size))
 
     def _near(self, x: Tensor, y: Tensor, noise: float) -> tuple[Tensor, LinearOperator]:
         """The coded values that x gives, and how they change with the picture that is in view."""
@@ -192,24 +213,19 @@ class Exposure(Bent):
 
 def _bins(file: Coefficients, sigma: float, y: Tensor, reach: float) -> tuple[Tensor, Tensor]:
     """The bounds of the bins, wider by so many deviations of what came before the rounding."""
-    margin = reach * _spread(file, sigma, y)
+    margin = reach * before(file, sigma, y)
     low, high = file.interval(y)
     return low - margin, high + margin
 
 
 def _weights(file: Coefficients, sigma: float, y: Tensor) -> tuple[Tensor, float]:
     """What makes the errors of all coefficients as large as one noise of pixels, and that noise."""
-    unit, spread = file.deviations(1.0, y), _spread(file, sigma, y)
+    unit, spread = file.deviations(1.0, y), before(file, sigma, y)
     steps = file.steps(y)
     variance = (spread.square() + steps.square() / 12) / unit[:, :1].square()
     known = steps > 0
     noise = float((known / variance).sum() / known.sum()) ** -0.5
     return noise / variance.sqrt() / unit[:, :1] * known, noise
-
-
-def _spread(file: Coefficients, sigma: float, y: Tensor) -> Tensor:
-    """The spread of coefficients before they are rounded: noise, and the planes' whole levels."""
-    return (file.deviations(sigma, y).square() + 1 / (12 * 255**2)).sqrt()
 
 
 def _normal(x: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from operators.annex import CHROMA, LUMA
 from operators.base import Operator, Shape
 from operators.colour import require_colour
 from operators.cosine import cosines, padded, pixels
@@ -26,13 +27,14 @@ class Jpeg(Operator):
     """Compress and decompress RGB images (B, 3, H, W) as libjpeg does; sides are free.
 
     quality from 1 to 100, or a file's own tables of Y, Cb, Cr (the last also stands for those that
-    are missing), 64 steps each from 1 to 65535, row by row; subsampling of the chroma 4:2:0 (the
-    default of most writers), 4:2:2, 4:4:0 or 4:4:4; orientation 1 to 8: how the file's pixels are
-    turned to be upright, as EXIF has it. x is upright, coefficients are those of the file.
-    Gradients pass straight through the roundings. ValueError for other arguments.
+    are missing), 64 steps each from 1 to 65535, row by row; None: all as the file that is restored
+    has it, for `restore.restore`. subsampling of the chroma 4:2:0 (the default of most writers),
+    4:2:2, 4:4:0 or 4:4:4; orientation 1 to 8: how the file's pixels are turned to be upright, as
+    EXIF has it. x is upright, coefficients are those of the file. Gradients pass straight through
+    the roundings. ValueError for other arguments.
     """
 
-    quality: int | Tables
+    quality: int | Tables | None = None
     subsampling: Subsampling = "4:2:0"
     orientation: int = 1
 
@@ -40,7 +42,7 @@ class Jpeg(Operator):
         if isinstance(self.quality, int):
             if not 1 <= self.quality <= 100:
                 raise ValueError(f"quality: got {self.quality}; pass 1 (worst) to 100 (best)")
-        else:
+        elif self.quality is not None:
             _require_tables(self.quality)
         if self.subsampling not in get_args(Subsampling):
             known = ", ".join(get_args(Subsampling))
@@ -112,12 +114,17 @@ class Jpeg(Operator):
         return x + self.upright(_to_rgb(change, offset=0))
 
     def tables(self, like: Tensor) -> Planes:
-        """Give the quantisation tables (8, 8) of Y, Cb, Cr, libjpeg's at a quality."""
+        """Give the quantisation tables (8, 8) of Y, Cb, Cr, libjpeg's at a quality.
+
+        ValueError where none is known.
+        """
+        if self.quality is None:
+            raise ValueError("quality: got None; only `restore.restore` reads it off a file")
         if isinstance(self.quality, int):
             scale = 5000 // self.quality if self.quality < 50 else 200 - 2 * self.quality
             given = [
                 ((like.new_tensor(table) * scale + 50) / 100).floor().clamp(1, 255)
-                for table in (_LUMA, _CHROMA)
+                for table in (LUMA, CHROMA)
             ]
         else:
             given = [like.new_tensor(table) for table in self.quality]
@@ -228,23 +235,3 @@ def _require_tables(tables: Tables) -> None:
             f"quality: got tables of {sizes} steps; pass 1 to 100, or one to three tables of 64"
             " steps from 1 to 65535"
         )
-
-
-# Annex K of the standard, row by row.
-_LUMA = [
-    *(16, 11, 10, 16, 24, 40, 51, 61),
-    *(12, 12, 14, 19, 26, 58, 60, 55),
-    *(14, 13, 16, 24, 40, 57, 69, 56),
-    *(14, 17, 22, 29, 51, 87, 80, 62),
-    *(18, 22, 37, 56, 68, 109, 103, 77),
-    *(24, 35, 55, 64, 81, 104, 113, 92),
-    *(49, 64, 78, 87, 103, 121, 120, 101),
-    *(72, 92, 95, 98, 112, 100, 103, 99),
-]
-_CHROMA = [
-    *(17, 18, 24, 47, 99, 99, 99, 99),
-    *(18, 21, 26, 66, 99, 99, 99, 99),
-    *(24, 26, 56, 99, 99, 99, 99, 99),
-    *(47, 66, 99, 99, 99, 99, 99, 99),
-    *([99] * 32),
-]

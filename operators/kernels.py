@@ -1,9 +1,11 @@
 """Blur kernels: float32 tensors (kh, kw) of odd sides, non-negative, of sum one, centred."""
 
 import difflib
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy
@@ -80,6 +82,7 @@ def random_walk(size: int, intensity: float = 0.5, seed: int = 0) -> Tensor:
 def load(path: str | Path) -> Tensor:
     """Read a kernel from .png (any grey picture), .npy, .npz or .mat: the first matrix in it.
 
+    Kernels of a grid (R, C, kh, kw), as `sheet` lays them out or as one array, are read as such.
     ValueError when the file is missing, of another type or holds no kernel.
     """
     path = Path(path)
@@ -93,7 +96,7 @@ def load(path: str | Path) -> Tensor:
     except (OSError, EOFError, BadZipFile, TypeError, ValueError) as error:
         # What the libraries raise for broken files; pickled arrays, which could run code, too.
         raise ValueError(f"kernel: {path.name!r} cannot be read ({_first_line(error)})") from None
-    arrays = [array for array in arrays if array.ndim == 2 and array.dtype.kind in "fiub"]
+    arrays = [array for array in arrays if array.ndim in (2, 4) and array.dtype.kind in "fiub"]
     if not arrays:
         raise ValueError(f"kernel: {path.name!r} holds no matrix; store one array (kh, kw)")
     return normalised(torch.from_numpy(arrays[0].astype(numpy.float64)))
@@ -124,8 +127,11 @@ def parse(text: str) -> Tensor:
 def normalised(kernel: Tensor) -> Tensor:
     """Give the kernel (kh, kw) as float32 with odd sides (zeros below and right) and sum one.
 
-    ValueError when it is no finite matrix with a positive sum.
+    Of kernels (R, C, kh, kw) each. ValueError when one is no finite matrix with a positive sum.
     """
+    if kernel.ndim == 4 and 0 not in kernel.shape:
+        each = torch.stack([normalised(one) for one in kernel.flatten(0, 1)])
+        return each.reshape(*kernel.shape[:2], *each.shape[1:])
     if kernel.ndim != 2 or 0 in kernel.shape:
         raise ValueError(f"kernel: got shape {tuple(kernel.shape)}; pass a matrix (kh, kw)")
     kernel = kernel.double()
@@ -135,6 +141,16 @@ def normalised(kernel: Tensor) -> Tensor:
     height, width = kernel.shape
     padding = (0, 1 - width % 2, 0, 1 - height % 2)
     return torch.nn.functional.pad(kernel / total, padding).float()
+
+
+def sheet(kernel: Tensor) -> tuple[Tensor, dict[str, Any] | None]:
+    """Give kernels (R, C, kh, kw) side by side as one matrix, and the note that a PNG of it needs
+    in its text "photomend" to be read as kernels again; a kernel (kh, kw) as it is, and None."""
+    if kernel.ndim == 2:
+        return kernel, None
+    rows, columns, height, width = kernel.shape
+    laid = kernel.permute(0, 2, 1, 3).reshape(rows * height, columns * width)
+    return laid, {"kernels": [rows, columns]}
 
 
 def _walk(size: float, intensity: float = 0.5, seed: float = 0) -> Tensor:
@@ -182,7 +198,14 @@ def _read_picture(path: Path) -> list[numpy.ndarray]:
     from PIL import Image
 
     with Image.open(path) as picture:
-        return [numpy.asarray(picture.convert("F"))]
+        laid = numpy.asarray(picture.convert("F"))
+        note = json.loads(picture.info.get("photomend") or "{}")
+    counts = note.get("kernels", (1, 1)) if isinstance(note, dict) else (1, 1)
+    rows, columns = (max(int(count), 1) for count in counts)
+    if (rows, columns) == (1, 1):
+        return [laid]
+    height, width = (side // count for side, count in zip(laid.shape, (rows, columns), strict=True))
+    return [laid.reshape(rows, height, columns, width).transpose(0, 2, 1, 3)]
 
 
 def _read_npy(path: Path) -> list[numpy.ndarray]:

@@ -17,11 +17,15 @@ class Bent(Operator):
     """An operator that is not linear and knows how to look like one near a picture."""
 
     @abstractmethod
-    def linearised(self, measurement: Measurement[Any], x: Tensor | None) -> "Seen":
+    def linearised(
+        self, measurement: Measurement[Any], x: Tensor | None, spread: float | None = None
+    ) -> "Seen":
         """Give the measurement as J z + noise near the picture x (B, C, H, W).
 
         J x + y' = y - A(x): what is left to be explained. Values may be weighed, so that the noise
         is white, and weigh 0 where x explains all that they say. x None: nothing is known yet.
+        spread > 0: by how much x may be wrong, on [0, 1], for what bends within it; None: not at
+        all. The noise does not depend on x and spread.
         """
 
     def projected(self, measurement: Measurement[Any], x: Tensor) -> Tensor:
@@ -67,15 +71,23 @@ class Diagonal(DiagonalGramOperator):
 
 
 @overload
-def linearised(measurement: Measurement[Linearisable], x: Tensor | None = None) -> Seen: ...
+def linearised(
+    measurement: Measurement[Linearisable], x: Tensor | None = None, spread: float | None = None
+) -> Seen: ...
 @overload
 def linearised(
-    measurement: Measurement[Operator], x: Tensor | None = None
+    measurement: Measurement[Operator], x: Tensor | None = None, spread: float | None = None
 ) -> Measurement[Operator]: ...
-def linearised(measurement: Measurement[Any], x: Tensor | None = None) -> Measurement[Any]:
-    """Give the measurement near the picture x; itself where its operator is not Bent."""
+def linearised(
+    measurement: Measurement[Any], x: Tensor | None = None, spread: float | None = None
+) -> Measurement[Any]:
+    """Give the measurement near the picture x, give or take a spread; itself where its operator is
+    not Bent.
+    """
     operator = measurement.operator
-    return operator.linearised(measurement, x) if isinstance(operator, Bent) else measurement
+    if not isinstance(operator, Bent):
+        return measurement
+    return operator.linearised(measurement, x, spread)
 
 
 def projected(measurement: Measurement[Any], x: Tensor) -> Tensor:

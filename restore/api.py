@@ -1,7 +1,7 @@
 """Restoring photos in one call: deblur, upscale, inpaint, restore."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,19 +11,20 @@ from torch import Tensor
 
 from operators import kernels
 from operators.base import LinearOperator, Operator
-from operators.blur import Blur
 from operators.convolution import Boundary
 from operators.exposure import Camera, Exposure
 from operators.mask import Mask
 from operators.noise import Noise
 from operators.resize import Downsample, Filter
+from operators.varying import blur_by
 from restore import solvers
 from restore.blind import Blind, estimate_kernel
 from restore.blind.refined import refined
+from restore.blind.varying import varied
 from restore.camera import camera_of, camera_of_small, file_sigma, small_sigma
-from restore.guessed import with_estimate
+from restore.guessed import trial_options, with_estimate
 from restore.images import Photo, read, read_mask
-from restore.observed import fitted, hidden_noise, measured
+from restore.observed import fitted, hidden_noise, measured, own
 from restore.preparation import CALL, OWN
 from restore.restorer import Restorer
 from restore.result import Result
@@ -52,10 +53,13 @@ def deblur(
     """Remove a blur from a photo.
 
     kernel: "motion:17,32" (length in pixels, angle in degrees), "disk:4", "gaussian:2", a file, or
-    an array (h, w), normalised to sum to one. None: estimated (`restore.blind`), a free one refined
-    with the prior; the result's `kernel` is what was found, its report's "blur" how sure that is;
-    where noise is None, too, it is at least 0.01, larger where needed: such a kernel's errors are
-    noise. boundary: the world beyond the frame: "valid" supposes nothing (photos from a camera);
+    an array (h, w), normalised to sum to one; (R, C, h, w): those of R x C equal parts of a photo,
+    mixed where they meet. None: estimated (`restore.blind`), one for the photo, refined with the
+    prior if free, or one for each part where that is clearly better; the result's `kernel` is what
+    was found, its report's "blur" how sure that is; where noise is None, too, it is at least 0.01,
+    larger where needed: such a kernel's errors are noise. Trials of six steps tell that, and
+    whether the camera's chain explains the photo.
+    boundary: the world beyond the frame: "valid" supposes nothing (photos from a camera);
     reflect, replicate, circular are for simulated blur. camera: "auto", for a file, bytes or PIL
     image: light was blurred, then clipped, coded, compressed (`operators.exposure`), for arrays and
     tensors "none", values were; "srgb", without JPEG; a `Camera`. All else as of `Restorer`.
@@ -65,18 +69,20 @@ def deblur(
     """
     check_names(options, samples, "kernel", "boundary", "camera")
     seen = read(photo)
-    model = camera_of(seen, camera, chosen_solver(options, samples))
-
-    def run(operator: Operator, noise: float | Noise | None) -> Result:
-        return _run(seen, operator, seen.pixels, noise, seed, samples, polish, options)
-
+    solver = chosen_solver(options, samples)
+    model = camera_of(seen, camera, solver)
     found = _estimated(seen, noise, options) if kernel is None else None
-    blur = Blur((found.kernel if found else as_kernel(kernel)).to(seen.pixels), boundary)
-    result = _deblurred(seen, blur, found, model, noise, run)
-    if not found or camera != "auto" or model is None or result.accepted:
-        return result
-    plain = _deblurred(seen, blur, found, None, noise, run)
-    return plain if plain.accepted else result
+    light = blur_by(found.kernel if found else as_kernel(kernel), seen.pixels, boundary)
+
+    def run(model: Camera | None, noise: float | Noise | None, *, trial: bool = False) -> Result:
+        asked = (1, True, trial_options(options, solver)) if trial else (samples, polish, options)
+        return _deblurred(seen, light, model, noise, seed, *asked)
+
+    if not found:
+        return _told(run(model, noise), noise)
+    models = (model, None) if camera == "auto" else (model,)
+    hidden = {one: file_sigma(seen.pixels, one) for one in models}
+    return _told(with_estimate(found, noise, hidden, run), noise)
 
 
 def upscale(
@@ -146,16 +152,18 @@ def restore(
     polish: bool = True,
     **options: Any,
 ) -> Result:
-    """Restore what was observed through any operator; all else as of `Restorer` and `stream`."""
+    """Restore what any operator made, Jpeg() as the photo's own file; all else as of `Restorer`."""
     check_names(options, samples, "operator")
-    operator = fitted(operator, chosen_solver(options, samples))
-    photo, pixels = (None, y) if isinstance(y, Tensor) else measured(read(y), operator)
+    seen = None if isinstance(y, Tensor) else read(y)
+    operator = fitted(own(operator, seen), chosen_solver(options, samples))
+    photo, pixels = (None, y) if seen is None else measured(seen, operator)
     told = hidden_noise(operator, pixels) if noise is None else noise
     return _told(_run(photo, operator, pixels, told, seed, samples, polish, options), noise)
 
 
 def as_kernel(kernel: str | Path | Tensor | Any) -> Tensor:
-    """A kernel from its description, file or array; ValueError in one line when it is none."""
+    """A kernel (kh, kw), or those of a grid (R, C, kh, kw), from its description, file or array;
+    ValueError in one line when it is none."""
     if isinstance(kernel, str | os.PathLike):
         return kernels.parse(os.fspath(kernel))
     return kernels.normalised(torch.as_tensor(kernel, dtype=torch.float32))
@@ -163,22 +171,17 @@ def as_kernel(kernel: str | Path | Tensor | Any) -> Tensor:
 
 def _deblurred(
     seen: Photo,
-    blur: Blur,
-    found: Blind | None,
+    light: LinearOperator,
     model: Camera | None,
     noise: float | Noise | None,
-    run: Callable[[Operator, float | Noise | None], Result],
+    seed: int | Sequence[int],
+    samples: int,
+    polish: bool,
+    options: dict[str, Any],
 ) -> Result:
-    """The result in the photo's window; found: the estimate that the blur is of, None if given."""
-    hidden = file_sigma(seen.pixels, model) if noise is None else None
-    operator = _taken(blur, model)
-
-    def told(noise: float | Noise | None) -> Result:
-        return run(operator, hidden if noise is None else noise)
-
-    if found:
-        least = replace(found, noise=max(found.noise, hidden or 0.0))
-    result = _told(with_estimate(least, noise, told) if found else told(noise), noise)
+    """The result in the photo's window; light: what happened to it before the camera."""
+    told = file_sigma(seen.pixels, model) if noise is None else noise
+    result = _run(seen, _taken(light, model), seen.pixels, told, seed, samples, polish, options)
     height, width = seen.pixels.shape[2:]
     margins = (result.pixels.shape[2] - height) // 2, (result.pixels.shape[3] - width) // 2
     return result.window(*margins, height, width)
@@ -197,7 +200,7 @@ def _told(result: Result, noise: float | Noise | None) -> Result:
 
 def _estimated(photo: Photo, noise: float | Noise | None, options: dict[str, Any]) -> Blind:
     sigma = float(noise) if isinstance(noise, int | float) and noise > 0 else None
-    found = estimate_kernel(photo.pixels, sigma=sigma)
+    found = varied(estimate_kernel(photo.pixels, sigma=sigma), photo.pixels, sigma=sigma)
     restorer, _ = made(options)
     return refined(found, photo.pixels.to(restorer.device), restorer.prior)
 

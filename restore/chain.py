@@ -32,7 +32,8 @@ def parse(text: str) -> Operator:
 
     Words: the kernels gaussian, motion, disk, walk as in `operators.kernels.parse`; blur:FILE;
     mask:FILE (white = unknown); downsample:FACTOR,FILTER; grayscale; mosaic:PATTERN; gamma; clip;
-    quantize:BITS; jpeg:QUALITY. ValueError in one line names what is wrong and the nearest words.
+    quantize:BITS; jpeg:QUALITY, or jpeg, as the file tells. ValueError in one line names what is
+    wrong and the nearest words.
 
     >>> parse("downsample:2 @ gaussian:1").image_shape((1, 3, 8, 8))
     (1, 3, 16, 16)

@@ -11,7 +11,7 @@ from operators.jpeg import Jpeg
 from operators.linearised import Bent
 from operators.tone import Clip, Quantize
 from restore import solvers
-from restore.camera import small_sigma
+from restore.camera import jpeg_of, small_sigma
 from restore.images import Photo, PhotoError
 from restore.solvers import Solver
 
@@ -38,16 +38,33 @@ def measured(photo: Photo, operator: Operator) -> tuple[Photo, Tensor]:
     return replace(photo, grey=False, icc=icc, axes=axes), pixels.mean(1, keepdim=True)
 
 
+def own(operator: Operator, photo: Photo | None) -> Operator:
+    """The operator with the photo's compression, as its file has it, where none is told.
+
+    PhotoError where the photo is no JPEG file.
+    """
+    if isinstance(operator, Composed):
+        return own(operator.outer, photo) @ own(operator.inner, photo)
+    if not isinstance(operator, Jpeg) or operator.quality is not None:
+        return operator
+    found = None if photo is None else jpeg_of(photo)
+    if found is None:
+        name = "tensor" if photo is None else photo.name
+        raise PhotoError(f"{name}: is no JPEG file, or an unusual one; tell its quality: jpeg:75")
+    return found
+
+
 def fitted(operator: Operator, solver: Solver) -> Operator:
     """The operator, or a camera that does the same where the solver takes only that.
 
-    A camera clips, quantises and compresses, in this order, what a linear operator made. JPEG alone
-    is left: the default solver with the shipped prior gains nothing on it.
+    A camera clips, quantises and compresses, in this order, what a linear operator made. It also
+    knows the bins of a JPEG, and is for solvers that would take that as it is.
     """
     kinds = solvers.kinds(solver)
-    if isinstance(operator, kinds) or Bent not in kinds:
-        return operator
     rest = _parts(operator)
+    compressed = isinstance(rest[0], Jpeg)
+    if Bent not in kinds or (isinstance(operator, kinds) and not compressed):
+        return operator
     found = {}
     for kind in (Jpeg, Quantize, Clip):
         if rest and isinstance(rest[0], kind):
@@ -55,7 +72,7 @@ def fitted(operator: Operator, solver: Solver) -> Operator:
     light: Operator = Identity()
     for part in rest:
         light = part if isinstance(light, Identity) else light @ part
-    if not isinstance(light, LinearOperator) or (Jpeg in found and isinstance(light, Identity)):
+    if not isinstance(light, LinearOperator):
         return operator
     jpeg, quantize = found.get(Jpeg), found.get(Quantize)
     bits = quantize.bits if isinstance(quantize, Quantize) else 8 if jpeg else 16

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 LOSSLESS = 100.0
 """PSNR in dB beyond which an autoencoder loses nothing but the last bits of floating point."""
 
+OPEN = 0.02
+"""What a solver leaves open in a picture, of the range."""
+
 
 class Restoration(Iterator[State]):
     """A restoration under way: iterate for the states, then ask for the result."""
@@ -132,7 +135,7 @@ class Restoration(Iterator[State]):
         if self.frame:
             picture = self.frame(picture)
         measurement = _repeated(self.measurement, len(picture) // self.shape[0])
-        seen = linearised(measurement, picture)
+        seen = linearised(measurement, picture, OPEN)
         if polish and isinstance(seen.operator, LinearOperator):
             picture = seen.operator.prox(picture, seen.y, _polish_weight(seen))
             picture = projected(measurement, picture)
@@ -193,5 +196,5 @@ def _repeated(measurement: Measurement[Operator], count: int) -> Measurement[Ope
 
 
 def _polish_weight(measurement: Measurement[Operator]) -> float:
-    """The data against what the solver leaves open, taken as 0.02 of the range."""
-    return (0.02 / max(measurement.sigma, QUANTISATION)) ** 2
+    """The data against what the solver leaves open."""
+    return (OPEN / max(measurement.sigma, QUANTISATION)) ** 2

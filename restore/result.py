@@ -20,8 +20,8 @@ class Result:
     pixels: (B, 3, H, W) in [0, 1], the mean of the samples; samples: (S, B, 3, H, W); std: the
     standard deviation over the samples, (B, 3, H, W), None for a single one; report: what was done,
     JSON-able: certificate, seed, options, evaluations, seconds, memory. kernel: the blur (kh, kw),
-    where it was estimated. hole: bool (B, 1, H, W), pixels far from all that was measured, or None
-    (`restore.uncertainty.holes`).
+    or that of R x C equal parts (R, C, kh, kw), where it was estimated. hole: bool (B, 1, H, W),
+    pixels far from all that was measured, or None (`restore.uncertainty.holes`).
     """
 
     pixels: Tensor

@@ -128,7 +128,7 @@ class Restore(Options):
 
     operator: str = Field(
         description='A chain such as "downsample:4 @ gaussian:2" (the right one came first), '
-        "or module:name."
+        "jpeg for the artefacts of a JPEG, or module:name."
     )
 
 

@@ -86,6 +86,14 @@ class BenchBlind(Declared):
     )
 
 
+class BenchShake(Declared):
+    """Measure blur that varies over the photo: of a camera that turned while it was shaken."""
+
+    limit: int | None = Field(None, ge=1, description="Photos. Default: all.")
+    seed: int = Field(0, ge=0, description="Of paths and noise.")
+    prior: str = Field("embedded", description="That refines and restores.")
+
+
 class BenchInterval(Declared):
     """Measure how often the truth lies in the intervals that several draws give."""
 
@@ -117,7 +125,8 @@ class BenchLarge(Declared):
 
 
 class BenchCamera(Declared):
-    """Measure what the camera's chain (linear light, saturation, JPEG) is worth in deblurring."""
+    """Measure what the camera's chain (linear light, saturation, JPEG) is worth in deblurring, and
+    what is gained on JPEGs that are only compressed."""
 
     limit: int | None = Field(2, ge=1, description="Photos a set.")
     sigma: Sigma = Field(

@@ -3,7 +3,8 @@
 Photos are taken by `operators.exposure`: light is blurred, noise is added to what is coded, then it
 is clipped, rounded to 8 bits and, of some, compressed by libjpeg. In "lights" the brightest pixels
 are made lights, several times brighter than white; the original is then what is clipped of it. Each
-photo is restored by the default solver with models that know more and more of this.
+photo is restored by the default solver with models that know more and more of this. Then the
+originals are compressed, and nothing else, by libjpeg with several qualities, and restored.
 """
 
 import io
@@ -29,11 +30,14 @@ from restore.bench import protocol
 from restore.bench.reports import Report, written
 from restore.bench.run import lpips_distance
 from restore.metrics import psnr
+from restore.observed import fitted, hidden_noise
 from restore.restorer import Restorer
 
 SHARE, POWER = 0.03, 4.0
 """Of the pixels become lights; what exceeds white is made so many times as much."""
 QUALITY = 75
+ALONE = {f"quality {quality}": quality for quality in (10, 20, 40, 75, 90)}
+"""Qualities of photos that are compressed and not blurred."""
 KERNELS = {"motion": lambda: kernels.motion(17, 30), "disk": lambda: kernels.disk(4)}
 DAMAGE = {"lights": (True, False), "jpeg": (False, True), "both": (True, True)}
 """Are there lights, is it compressed?"""
@@ -67,7 +71,7 @@ def main(
     output: Path = Path("out/bench-camera"),
     report: Report,
 ) -> dict[str, Any]:
-    """Measure deblurring with and without the camera's chain.
+    """Measure deblurring with and without the camera's chain, and restoring what was compressed.
 
     folder: of photos or of the standard sets, by default what PHOTOMEND_DATA names. limit: photos a
     set. sigma: of the noise, on [0, 1]. lpips_weights: a file, by default downloaded or left out.
@@ -85,29 +89,35 @@ def main(
                 shot = taken(x, blurred, damage, sigma, Seeds(3000 + index + 100_000 * seed))
                 case = {"name": f"{group} {path.stem}", "blur": blurred, "damage": damage}
                 rows.append({**case, "models": measured(shot, damage, sigma, restorer, lpips)})
-                decibels = {
-                    name: row["psnr"] for name, row in rows[-1]["models"].items() if "psnr" in row
-                }
-                report(", ".join(f"{k} {_shown(v)}" for k, v in {**case, **decibels}.items()))
+                report(_line(rows[-1]))
+        for damage, quality in ALONE.items():
+            case = {"name": f"{group} {path.stem}", "damage": damage}
+            rows.append({**case, "models": compressed(x, quality, restorer, lpips)})
+            report(_line(rows[-1]))
     summary = {
         "settings": {"limit": limit, "sigma": sigma, "seed": seed, "quality": QUALITY},
-        "damage": {damage: summarised(rows, damage) for damage in DAMAGE},
+        "damage": {damage: summarised(rows, damage) for damage in (*DAMAGE, *ALONE)},
         "photos": rows,
     }
     return written(summary, markdown(summary), output, report)
 
 
+def _line(row: dict[str, Any]) -> str:
+    """What is told of a photo: the case, and the decibels of every model."""
+    case = {name: value for name, value in row.items() if name != "models"}
+    decibels = {name: one["psnr"] for name, one in row["models"].items() if "psnr" in one}
+    return ", ".join(f"{k} {_shown(v)}" for k, v in {**case, **decibels}.items())
+
+
 def taken(x: Tensor, blurred: str, damage: str, sigma: float, seeds: Seeds) -> Shot:
     """Take a photo of a picture (1, 3, H, W) by a blur and a damage; of 8 bits."""
-    lights, compressed = DAMAGE[damage]
+    lights, damaged = DAMAGE[damage]
     scene, blur = lit(x) if lights else x, Blur(KERNELS[blurred](), "valid")
     # Bits and saturation come after the noise.
     camera = Exposure(blur, Camera(clip=False, bits=16))
     y = simulate(camera, Gaussian(sigma), scene, seeds).y.clamp(0, 1)
-    levels = (255 * y[0]).round().byte().permute(1, 2, 0).numpy()
-    if compressed:
-        levels = _decompressed(levels)
-    y = torch.from_numpy(levels.astype(np.float32) / 255).permute(2, 0, 1)[None]
+    levels = _levels(y)
+    y = _pixels(_decompressed(levels, QUALITY) if damaged else levels)
     return Shot(y, _middle(scene, y).clamp(0, 1), blur, scene)
 
 
@@ -150,6 +160,27 @@ def measured(
     return found
 
 
+def compressed(
+    x: Tensor,
+    quality: int,
+    restorer: Restorer,
+    lpips: Callable[[Tensor, Tensor], Tensor] | None,
+) -> dict[str, dict[str, Any]]:
+    """Restore a picture that was compressed, and nothing else; figures as of `measured`."""
+    y = _pixels(_decompressed(_levels(x), quality))
+    operator = fitted(Jpeg(quality), restorer.solver)
+    result = restorer(y, operator, noise=hidden_noise(operator, y))
+    return {
+        "as given": _quality(y, x, lpips),
+        "restored": {
+            **_quality(result.pixels, x, lpips),
+            "chi_square": result.report["certificate"]["chi_square"][0],
+            "inside bins": result.report["camera"]["jpeg"]["inside_bins"][0],
+            "seconds": result.report["seconds"],
+        },
+    }
+
+
 def summarised(rows: list[dict[str, Any]], damage: str) -> dict[str, dict[str, float | None]]:
     """The mean figures of every model."""
     own = [row["models"] for row in rows if row["damage"] == damage]
@@ -168,7 +199,7 @@ Motion of 17 pixels and a disk of radius 4, blurred in linear light, noise {sigm
 blur of the coded values, as if there were no camera; light: blur of linear light; and saturation:
 white values are censored; JPEG alone: blur of the coded values, errors in its coefficients.
 inside bins: share of the coefficients of the picture, photographed again, that lie in those of the
-file, to three deviations of the noise.
+file, to three deviations of the noise. quality: sharp photos without noise, compressed only.
 """
 
 
@@ -190,9 +221,17 @@ def _quality(
     return {"psnr": psnr(pixels, x).item(), "lpips": distance}
 
 
-def _decompressed(levels: Any) -> Any:
+def _levels(x: Tensor) -> Any:
+    return (255 * x[0]).round().byte().permute(1, 2, 0).numpy()
+
+
+def _pixels(levels: Any) -> Tensor:
+    return torch.from_numpy(levels.astype(np.float32) / 255).permute(2, 0, 1)[None]
+
+
+def _decompressed(levels: Any, quality: int) -> Any:
     file = io.BytesIO()
-    Image.fromarray(levels).save(file, "JPEG", quality=QUALITY)
+    Image.fromarray(levels).save(file, "JPEG", quality=quality)
     return np.asarray(Image.open(file))
 
 

@@ -2,7 +2,8 @@
 
 Kernels are proposed by families of few parameters and by a free estimate from the photo's edges
 (`restore.blind.families`, `restore.blind.free`); the photo's power spectrum says which is the most
-likely (`restore.blind.spectrum`).
+likely (`restore.blind.spectrum`), and whether parts of the photo were blurred differently
+(`restore.blind.varying`).
 """
 
 from restore.blind.estimate import Blind, NotBlurred, Unknowable, correlation, estimate_kernel

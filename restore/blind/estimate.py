@@ -96,9 +96,9 @@ def estimate_kernel(
 def _blind(
     grey: Tensor, noise: float, bounds: tuple[float, float] | None, size: int | None, family: str
 ) -> Blind:
-    top, left = _window(grey)
+    top, left = window_of(grey)
     plane = grey[top : top + WINDOW, left : left + WINDOW]
-    observed = _observed(plane, bounds)
+    observed = observed_of(plane, bounds)
     none = float(observed.evidence([torch.ones(1, 1)]))
     found = _candidates(plane, observed, family, size)
     best = max(found, key=lambda one: one.evidence)
@@ -162,7 +162,7 @@ def _confidence(best: Candidate, found: list[Candidate], none: float) -> float:
     return min(agreement, 1.0) * (1 - math.exp(-(best.evidence - none) / _CLEAR))
 
 
-def _observed(plane: Tensor, bounds: tuple[float, float] | None) -> Spectrum:
+def observed_of(plane: Tensor, bounds: tuple[float, float] | None) -> Spectrum:
     # Of several channels with noise of their own the mean has less; what they share, it keeps.
     noise = float(estimate_sigma(plane[None, None]))
     if bounds is not None:
@@ -183,7 +183,7 @@ def _observed(plane: Tensor, bounds: tuple[float, float] | None) -> Spectrum:
     return observed
 
 
-def _window(grey: Tensor) -> tuple[int, int]:
+def window_of(grey: Tensor) -> tuple[int, int]:
     """Give the corner of the window with the strongest edges."""
     starts = [sorted({*range(0, n - WINDOW, 32), max(n - WINDOW, 0)}) for n in grey.shape]
     soft = torch.nn.functional.avg_pool2d(grey[None, None], 3, 1, padding=1)[0, 0]

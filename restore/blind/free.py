@@ -1,4 +1,4 @@
-"""A kernel of no family from the edges of a photo, coarse to fine.
+"""Kernels of no family from the edges of a photo, coarse to fine: one, or one for each part.
 
     for scales from coarse to fine, a few times each:
         x  <- argmin_x |k * x - y|^2 + lambda |grad x|_0
@@ -8,6 +8,10 @@ The picture x keeps few, strong edges: the unnatural sparsity of Xu, Zheng and J
 half-quadratic splitting as in Pan, Hu, Su and Yang (CVPR 2014): with thresholds that fall,
     g <- grad x where |grad x|^2 >= lambda / beta, else 0;
     x <- argmin_x |k * x - y|^2 + beta |grad x - g|^2;   beta <- 2 beta.
+
+The kernels k_r of several parts are found together, with mu sum |k_r - k_s|^2 over neighbours r, s
+added to the second line: parts that tell little follow those that tell more, and all keep one
+origin, as their mean is what is centred.
 """
 
 import math
@@ -25,22 +29,37 @@ _ROUNDS = 5
 _LAMBDA, _LEAST_LAMBDA, _DECAY = 4e-3, 1e-4, 1.1
 _MOST_BETA = 1e5
 _CUT, _LEAST_MASS = 0.05, 0.1
+MU = 0.01
+"""Of the pull between neighbours, in units of the mean strength of the parts' edges."""
 GAMMA = 3.0
 """Weight of the square of a kernel, where gradients are of pictures on [0, 1]."""
 
 
 def free_kernel(plane: Tensor, size: int, gamma: float = GAMMA) -> Tensor:
     """Estimate a kernel within size x size from a plane (H, W); size odd, gamma >= 0."""
+    return free_kernels([plane], size, plane.new_zeros(1, 1), gamma)[0]
+
+
+def free_kernels(
+    planes: list[Tensor], size: int, neighbours: Tensor, gamma: float = GAMMA
+) -> Tensor:
+    """Estimate kernels (R, size, size) of R planes (H, W) of one scene; size odd, gamma >= 0.
+
+    neighbours (R, R): 1 for planes whose kernels should be alike, else 0.
+    """
+    pull = torch.diag(neighbours.sum(1)) - neighbours
     levels = max(0, math.floor(math.log(_LEAST_SIZE / size) / math.log(_SCALE)))
-    lambda_, kernel = _LAMBDA, plane.new_zeros(3, 3)
-    kernel[1, 1:] = 0.5
+    lambda_, found = _LAMBDA, planes[0].new_zeros(len(planes), 3, 3)
+    found[:, 1, 1:] = 0.5
     for level in range(levels, -1, -1):
         side = _odd(size * _SCALE**level)
-        y = _resized(plane, [round(n * _SCALE**level) for n in plane.shape])
-        first = level == levels
-        kernel = _framed(kernel, side) if first else centred(_resized(kernel, [side, side]))
-        kernel, lambda_ = _at_scale(y, kernel, lambda_, gamma)
-    return kernel
+        small = [_resized(y, [round(n * _SCALE**level) for n in y.shape]) for y in planes]
+        if level == levels:
+            found = _framed(found, side)
+        else:
+            found = together(_resized(found, [side, side]))
+        found, lambda_ = _at_scale(small, found, lambda_, pull, gamma)
+    return found
 
 
 def periodic(plane: Tensor, reach: int) -> Tensor:
@@ -70,18 +89,26 @@ def gradient_transfer(shape: torch.Size) -> Tensor:
     return torch.polar(torch.ones_like(turns), turns) - 1
 
 
-def _at_scale(plane: Tensor, kernel: Tensor, lambda_: float, gamma: float) -> tuple[Tensor, float]:
-    height, width = plane.shape
-    y = periodic(plane, 2 * len(kernel))
-    inside = torch.zeros_like(y)
-    inside[: height - 1, : width - 1] = 1
-    target = gradient(y) * inside
+def _at_scale(
+    planes: list[Tensor], found: Tensor, lambda_: float, pull: Tensor, gamma: float
+) -> tuple[Tensor, float]:
+    side, seen = found.shape[-1], []
+    for plane in planes:
+        y = periodic(plane, 2 * side)
+        inside = torch.zeros_like(y)
+        inside[: plane.shape[0] - 1, : plane.shape[1] - 1] = 1
+        seen.append((y, inside, gradient(y) * inside))
     for turn in range(_ROUNDS):
-        x = _edges(y, kernel, lambda_)
-        kernel = fitted(gradient(x) * inside, target, len(kernel), gamma)
-        kernel = centred(cut(kernel, _CUT if turn == _ROUNDS - 1 else 0.0))
+        equations = [
+            _normal_equations(gradient(_edges(y, kernel, lambda_)) * inside, target, side)
+            for (y, inside, target), kernel in zip(seen, found, strict=True)
+        ]
+        normal, wanted = (torch.stack(each) for each in zip(*equations, strict=True))
+        share = _CUT if turn == _ROUNDS - 1 else 0.0
+        solved = _solved(normal, wanted, gamma, pull)
+        found = together(torch.stack([cut(kernel, share) for kernel in solved]))
         lambda_ = max(lambda_ / _DECAY, _LEAST_LAMBDA)
-    return kernel, lambda_
+    return found, lambda_
 
 
 def _edges(y: Tensor, kernel: Tensor, lambda_: float) -> Tensor:
@@ -100,28 +127,39 @@ def _edges(y: Tensor, kernel: Tensor, lambda_: float) -> Tensor:
     return x
 
 
-def fitted(
-    source: Tensor, target: Tensor, size: int, gamma: float = GAMMA, steps: int = 60
-) -> Tensor:
-    """Minimise |k * source - target|^2 + gamma |k|^2 over k >= 0 within size x size.
+def fitted(source: Tensor, target: Tensor, size: int, gamma: float = GAMMA) -> Tensor:
+    """Minimise |k * source - target|^2 + gamma |k|^2 over k >= 0 within size x size."""
+    normal, wanted = _normal_equations(source, target, size)
+    return _solved(normal[None], wanted[None], gamma, wanted.new_zeros(1, 1))[0]
 
-    The normal equations are a convolution with the autocorrelation of source, of twice the size;
-    solved by the projected gradients of Beck and Teboulle (SIAM J. Imaging Sciences 2009).
-    """
+
+def _normal_equations(source: Tensor, target: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """A convolution with the autocorrelation of source, as a spectrum of twice the size, and what
+    it has to give (size, size)."""
     shape, half = source.shape[1:], size // 2
     x, y = torch.fft.rfft2(source), torch.fft.rfft2(target)
     own = torch.fft.irfft2((x.abs() ** 2).sum(0), s=shape)
     cross = torch.fft.irfft2((x.conj() * y).sum(0), s=shape)
     near, far = torch.arange(-half, half + 1), torch.arange(-2 * half, 2 * half + 1)
-    n = 2 * size
-    normal = torch.fft.rfft2(embedded(own[far][:, far], (n, n))).real.clamp(min=0)
-    wanted = cross[near][:, near]
-    bound = float(normal.max()) + gamma
+    normal = torch.fft.rfft2(embedded(own[far][:, far], (2 * size, 2 * size))).real.clamp(min=0)
+    return normal, cross[near][:, near]
+
+
+def _solved(normal: Tensor, wanted: Tensor, gamma: float, pull: Tensor, steps: int = 60) -> Tensor:
+    """Solve the normal equations (R, ...) of kernels >= 0, pull (R, R) between them.
+
+    By the projected gradients of Beck and Teboulle (SIAM J. Imaging Sciences 2009).
+    """
+    size = wanted.shape[-1]
+    n, most = (2 * size, 2 * size), normal.flatten(1).amax(1)
+    tied = MU * most.mean() * pull
+    bound = float(most.max()) + gamma + float(torch.linalg.eigvalsh(tied).max().clamp(min=0))
     k = ahead = torch.zeros_like(wanted)
     t = 1.0
     for _ in range(steps):
-        product = torch.fft.irfft2(normal * torch.fft.rfft2(ahead, s=(n, n)), s=(n, n))
-        slope = product[:size, :size] + gamma * ahead - wanted
+        product = torch.fft.irfft2(normal * torch.fft.rfft2(ahead, s=n), s=n)
+        slope = product[:, :size, :size] + gamma * ahead - wanted
+        slope += torch.einsum("rs,sij->rij", tied, ahead)
         new, s = (ahead - slope / bound).clamp(min=0), (1 + math.sqrt(1 + 4 * t * t)) / 2
         ahead, k, t = new + (t - 1) / s * (new - k), new, s
     return k
@@ -140,27 +178,34 @@ def cut(kernel: Tensor, share: float = _CUT) -> Tensor:
 
 def centred(kernel: Tensor) -> Tensor:
     """Move the centre of mass to the middle, by whole pixels, and make the sum one."""
-    kernel = kernel.clamp(min=0)
-    total = kernel.sum()
-    if not total > 0:
-        return _framed(kernel.new_ones(1, 1), len(kernel))
-    size = len(kernel)
-    places = torch.arange(size).to(kernel) - size // 2
-    down, right = (round(float((kernel.sum(axis) * places).sum() / total)) for axis in (1, 0))
-    wide = F.pad(kernel, (size, size, size, size))
-    moved = wide[size + down : 2 * size + down, size + right : 2 * size + right]
-    return moved / moved.sum()
+    return together(kernel[None])[0]
+
+
+def together(found: Tensor) -> Tensor:
+    """Move the centre of mass of all kernels (R, n, n) to the middle, and make each sum one."""
+    found = found.clamp(min=0)
+    size, sums = found.shape[-1], found.sum((1, 2), keepdim=True)
+    middle = _framed(found.new_ones(1, 1, 1), size)
+    mean = torch.where(sums > 0, found / sums.clamp(min=1e-30), middle).mean(0)
+    places = torch.arange(size).to(found) - size // 2
+    down, right = (round(float((mean.sum(axis) * places).sum())) for axis in (1, 0))
+    wide = F.pad(found, (size, size, size, size))
+    moved = wide[:, size + down : 2 * size + down, size + right : 2 * size + right]
+    sums = moved.sum((1, 2), keepdim=True)
+    return torch.where(sums > 0, moved / sums.clamp(min=1e-30), middle)
 
 
 def _framed(kernel: Tensor, size: int) -> Tensor:
-    margin = (size - len(kernel)) // 2
+    margin = (size - kernel.shape[-1]) // 2
     return F.pad(kernel, (margin, margin, margin, margin))
 
 
 def _resized(x: Tensor, shape: list[int]) -> Tensor:
-    if list(x.shape) == shape:
+    if list(x.shape[-2:]) == shape:
         return x
-    return F.interpolate(x[None, None], shape, mode="bicubic", antialias=True)[0, 0]
+    wide = x.reshape(1, -1, *x.shape[-2:])
+    small = F.interpolate(wide, shape, mode="bicubic", antialias=True)
+    return small.reshape(*x.shape[:-2], *shape)
 
 
 def _odd(size: float) -> int:

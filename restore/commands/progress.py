@@ -9,11 +9,15 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class Progress:
-    """Counts photos and the steps of each; the time left is that of the photo at work."""
+    """Counts photos and the steps of each; the time left is that of the photo at work.
+
+    It goes by the steps after the first, before which more than a step was done: an estimate.
+    """
 
     def __init__(self, photos: int, *, quiet: bool = False) -> None:
         self._photos, self._quiet = photos, quiet
-        self.number, self._name, self._began, self._spoke = 0, "", 0.0, 0.0
+        self.number, self._name, self._spoke = 0, "", 0.0
+        self._first: tuple[int, float] | None = None
         self._bar: Any = None
         self._task: Any = None
 
@@ -36,7 +40,7 @@ class Progress:
         """A photo begins; number: which of all, the next by default."""
         self.number = self.number + 1 if number is None else number
         self._name = f"[{self.number}/{self._photos}] {name}"
-        self._began = self._spoke = time.monotonic()
+        self._first, self._spoke = None, time.monotonic()
         if self._bar is not None:
             if self._task is not None:
                 self._bar.remove_task(self._task)
@@ -48,9 +52,13 @@ class Progress:
             self._bar.update(self._task, completed=done, total=total)
             return
         now = time.monotonic()
+        if self._first is None:
+            self._first = done, now
+            return
+        before, then = self._first
         if not self._quiet and now - self._spoke >= SECONDS_BETWEEN_LINES:
             self._spoke = now
-            left = (now - self._began) * (total - done) / done
+            left = (now - then) * (total - done) / max(done - before, 1)
             self.say(f"{self._name}: step {done} of {total}, {left:.0f} s left")
 
     def say(self, line: str) -> None:

@@ -29,13 +29,14 @@ def save(
     """The picture comes last: where it is, the rest is."""
     from dataclasses import replace
 
+    from operators import kernels
     from restore.images import read, write
 
     with together([Path(job.target), *map(job.beside, endings)]):
         if result.kernel is not None:
-            weights = (result.kernel / result.kernel.max() * 65535).round().numpy()
-            kernel = read(weights.astype("uint16"))
-            write(kernel, job.beside(".kernel.png"), overwrite=overwrite)
+            laid, note = kernels.sheet(result.kernel)
+            drawn = read((laid / laid.max() * 65535).round().numpy().astype("uint16"))
+            write(drawn, job.beside(".kernel.png"), report=note, overwrite=overwrite)
         if result.std is not None:
             report = {**report, "std_white": WHITE}
             spread = read((result.std / WHITE).clamp(0, 1))

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import wraps
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +139,7 @@ class Restored:
 
         arguments = dict(self.arguments)
         turns = Turns(self.device)
-        watched = _watched(arguments["solver"], self.options.samples, progress)
+        watched = _watched(arguments, self.options.samples, progress)
         arguments["solver"] = turns.of(watched)
         if isinstance(self.options, spec.Inpaint):
             arguments["mask"] = _mask_of(self.options.mask, job)
@@ -181,17 +180,26 @@ def _imported(name: str) -> Any:
         raise Refusal(f"--prior {name}: cannot be imported ({error})") from error
 
 
-def _watched(solver: Any, samples: int, progress: Progress) -> Any:
-    """The solver, telling the progress of every step; it is called once a sample."""
-    calls = count()
+def _watched(given: dict[str, Any], samples: int, progress: Progress) -> Any:
+    """The solver, telling the progress of every step; it is called once a sample, and for trials,
+    of other steps than those given, before."""
+    from restore import solvers
+
+    solver = given["solver"]
+    usual = solvers.options(solver).get("steps")
+    whole = given.get("steps") or (usual.default if usual else 0)
+    done, left = 0, samples
 
     @wraps(solver)
     def watched(*arguments: Any, **options: Any) -> Iterator[Any]:
-        before = next(calls)
+        nonlocal done, left
+        trial, steps = options.get("steps") != given.get("steps"), 0
         for state in solver(*arguments, **options):
-            runs = max(samples, before + 1)  # more where one is made again with another noise
-            progress.step(before * state.steps + state.step, runs * state.steps)
+            steps = state.steps
+            rest = left * whole if trial else max(left - 1, 0) * steps
+            progress.step(done + state.step, done + steps + rest)
             yield state
+        done, left = done + steps, left if trial else left - 1
 
     return watched
 

@@ -107,7 +107,7 @@ _KERNEL_HELP = f"{spec.KERNELS}; or upload a file as kernel. Default: estimated.
 _OPERATOR_HELP = (
     'A chain such as "downsample:4 @ gaussian:2" (the right one came first) of '
     f"{spec.KERNELS}; downsample:FACTOR, grayscale, mosaic:PATTERN, gamma, clip, quantize:BITS, "
-    "jpeg:QUALITY."
+    "jpeg:QUALITY, or jpeg, as the file tells."
 )
 
 

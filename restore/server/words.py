@@ -18,7 +18,7 @@ PARTS = (
     r"gamma",
     r"clip",
     r"quantize:(?:[1-9]|1[0-6])",
-    r"jpeg:(?:[1-9][0-9]?|100)",
+    r"jpeg(?::(?:[1-9][0-9]?|100))?",
 )
 KERNEL = rf"^(?:{'|'.join(KERNELS)})$"
 """As of `operators.kernels.parse`, but for files."""

@@ -52,7 +52,7 @@ def conditional(
     if isinstance(measurement.operator, Bent):
 
         def draw(x: Tensor, spread: float) -> Tensor:
-            seen = seen_near(measurement, prior.decode(x))
+            seen = seen_near(measurement, prior.decode(x), spread * prior.unit)
             near = conditional(seen, prior, seeds, iterations=iterations, temperature=temperature)
             return near(x, spread)
 

@@ -68,7 +68,7 @@ def dpir(
         sigma = start_sigma * (end_sigma / start_sigma) ** ((step - 1) / max(steps - 1, 1))
         level = prior.schedule.at_ratio(sigma / prior.unit)
         weight = min(trust(seen, prior, level) / lambda_, max_weight)
-        where = where.at(u)
+        where = where.at(u, sigma)
         z = where.leave(where.prox(u + zeta * sigma * seeds.normal_like(u), weight))
         x0 = prior.denoise(level.alpha * z, level)
         yield State(step, steps, x0 if step == steps else z, x0)

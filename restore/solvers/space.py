@@ -37,8 +37,11 @@ class Space(Protocol):
         """What was observed, as it looks from here."""
         ...
 
-    def at(self, u: Tensor) -> Self:
-        """The same space, which sees the measurement from the coordinates u."""
+    def at(self, u: Tensor, spread: float | None = None) -> Self:
+        """The same space, which sees the measurement from the coordinates u, give or take spread.
+
+        spread is in u, and in the picture.
+        """
         ...
 
     @property
@@ -71,9 +74,9 @@ class Pictures:
     prior: Prior
     given: Measurement[Linearisable]
 
-    def at(self, u: Tensor) -> Self:
+    def at(self, u: Tensor, spread: float | None = None) -> Self:
         """Near the picture u."""
-        return replace(self, measurement=linearised(self.given, u))
+        return replace(self, measurement=linearised(self.given, u, spread))
 
     @property
     def unit(self) -> float:
@@ -105,11 +108,12 @@ class States:
     prior: Linear
     given: Measurement[Linearisable]
 
-    def at(self, u: Tensor) -> Self:
+    def at(self, u: Tensor, spread: float | None = None) -> Self:
         """Near the picture D_lin(u / unit)."""
         if self.measurement is self.given:
             return self
-        return replace(self, measurement=linearised(self.given, self.prior.decode(self.leave(u))))
+        x = self.prior.decode(self.leave(u))
+        return replace(self, measurement=linearised(self.given, x, spread))
 
     @cached_property
     def operator(self) -> LinearOperator:

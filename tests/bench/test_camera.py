@@ -58,3 +58,10 @@ def test_the_original_lies_in_the_bins_and_so_does_what_is_restored() -> None:
     assert models["the whole"]["psnr"] > models["values"]["psnr"]
     row = camera.summarised([{"damage": "jpeg", "models": models}], "jpeg")["the original"]
     assert row["psnr"] is None and row["inside bins"] == models["the original"]["inside bins"]
+
+
+def test_what_was_compressed_and_no_more_is_restored() -> None:
+    restorer = Restorer(solver="dpir", steps=4, device="cpu")
+    models = camera.compressed(picture().expand(1, 3, -1, -1), 20, restorer, None)
+    assert models["restored"]["psnr"] > models["as given"]["psnr"] + 0.3
+    assert models["restored"]["inside bins"] > 0.999

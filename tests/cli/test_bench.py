@@ -51,7 +51,7 @@ def test_progress_is_told_with_the_time_left(
     steps = [line for line in lines if line.startswith("[1/1] estimates: step")]
     # One photo, one task, two noise levels; lanczos and dpir with two numbers of steps.
     assert [line.split(",")[0] for line in steps] == [
-        f"[1/1] estimates: step {k} of 6" for k in range(1, 7)
+        f"[1/1] estimates: step {k} of 6" for k in range(2, 7)
     ]
     assert all(line.endswith("s left") for line in steps)
     assert steps[-1].endswith("0 s left")

@@ -4,11 +4,17 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+import torch
 
+from restore.commands import tasks
 from restore.commands.progress import Progress
+from restore.solvers import State
 
 COMMAND = (sys.executable, "-m", "restore.cli")
 SOLVER = """
@@ -55,13 +61,30 @@ def test_a_reader_that_leaves_is_no_traceback(photo: Path) -> None:
 def test_plain_progress_tells_step_and_time_left(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = iter([100.0, 101.0, 120.0])
+    clock = iter([100.0, 150.0, 165.0])
     monkeypatch.setattr("restore.commands.progress.time.monotonic", lambda: next(clock))
     with Progress(2) as told:
         told.photo("a.png")
-        told.step(1, 10)  # one second after the start: too early for a line
+        told.step(1, 10)  # after an estimate: how long a step takes is not known
         told.step(4, 10)
     assert capsys.readouterr().err == "[1/2] a.png: step 4 of 10, 30 s left\n"
+
+
+def test_progress_counts_trials_and_samples() -> None:
+    """A trial has other steps than were asked for; it comes before the samples."""
+
+    def solver(*, steps: int = 5) -> Iterator[State]:
+        x = torch.zeros(1)
+        yield from (State(step, steps, x, x) for step in range(1, steps + 1))
+
+    told: list[tuple[int, int]] = []
+    progress = cast(Progress, SimpleNamespace(step=lambda done, total: told.append((done, total))))
+    watched = tasks._watched({"solver": solver}, 2, progress)
+    runs: list[dict[str, Any]] = [{"steps": 2}, {}, {}, {}]
+    assert [len(list(watched(**options))) for options in runs] == [2, 5, 5, 5]
+    assert told[:3] == [(1, 12), (2, 12), (3, 12)]
+    assert told[11] == (12, 12) and told[12] == (13, 17)  # once more than was expected
+    assert watched.__name__ == "solver"
 
 
 def test_quiet_progress_tells_only_what_went_wrong(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from operators import Blur, VaryingBlur, kernels
+from operators import Blur, GridBlur, VaryingBlur, kernels
 from operators.convolution import Boundary, embedded, fold, pad
 from tests.operators.dense import matrix
 from tests.operators.test_laws import lopsided
@@ -166,3 +166,17 @@ def test_errors_name_the_argument(build: Callable[[], object], message: str) -> 
     with pytest.raises(ValueError, match=message) as caught:
         build()
     assert "\n" not in str(caught.value)
+
+
+def test_a_grid_of_kernels_blurs_each_middle_by_its_own() -> None:
+    x, grid = picture(1, 2, 44, 54), torch.stack([lopsided(5, 5), kernels.disk(2)])[None]
+    varying = GridBlur(grid, 40, 50)
+    left, right = (Blur(kernel, "valid")(x) for kernel in grid[0])
+    torch.testing.assert_close(varying(x)[..., :12], left[..., :12])
+    torch.testing.assert_close(varying(x)[..., -12:], right[..., -12:])
+    between = (left + right)[..., 24:26] / 2
+    torch.testing.assert_close(varying(x)[..., 24:26], between, atol=0.05, rtol=0)
+    same = GridBlur(lopsided(3, 5).expand(3, 4, 3, 5), 44, 54, "reflect")
+    torch.testing.assert_close(same(x), Blur(lopsided(3, 5))(x), atol=1e-7, rtol=0)
+    with pytest.raises(ValueError, match="kernels: got"):
+        GridBlur(grid[0], 40, 50)

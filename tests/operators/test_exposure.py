@@ -55,6 +55,25 @@ def test_the_slope_is_that_of_automatic_differentiation(jpeg: Jpeg | None) -> No
     torch.testing.assert_close(gap, found, atol=1e-4 * float(found.abs().max()), rtol=0)
 
 
+def test_a_file_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, jpeg = picture(), Jpeg(75)
+    operator = Exposure(BLUR, Camera(jpeg=jpeg))
+    seen = Measurement(operator(x), operator, Gaussian(0.01))
+    reads, whole = [], Jpeg.read
+
+    def read(self: Jpeg, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        reads.append(y)
+        return whole(self, y)
+
+    monkeypatch.setattr(Jpeg, "read", read)
+    near = [linearised(seen, z) for z in (x, 0.9 * x, x)]
+    assert len(reads) == 1
+    torch.testing.assert_close(near[2].y, near[0].y)
+    other = Measurement(0.9 * seen.y, operator, seen.noise)
+    fresh = Measurement(other.y, Exposure(BLUR, Camera(jpeg=jpeg)), seen.noise)
+    torch.testing.assert_close(linearised(other, x).y, linearised(fresh, x).y)
+
+
 def test_a_linear_operator_is_its_own_linear_part() -> None:
     x = picture()
     measurement = simulate(BLUR, Gaussian(0.01), x, Seeds(0))

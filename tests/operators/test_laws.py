@@ -14,6 +14,7 @@ from operators import (
     Downsample,
     Gamma,
     Grayscale,
+    GridBlur,
     Identity,
     Jpeg,
     Mask,
@@ -34,6 +35,7 @@ from operators.convolution import Boundary
 from operators.exposure import Camera, Exposure
 from operators.linearised import Bent, Diagonal
 from operators.tone import Pointwise
+from operators.varying import Patchwork
 
 BOUNDARIES: tuple[Boundary, ...] = ("circular", "reflect", "replicate", "valid")
 
@@ -62,6 +64,16 @@ def blurs() -> list[tuple[Operator, Shape]]:
                 VaryingBlur(
                     torch.stack([lopsided(5, 3), kernels.normalised(torch.ones(5, 3))]),
                     torch.rand(2, *((13, 9) if boundary == "valid" else (17, 11))),
+                    boundary,
+                ),
+                (2, 3, 17, 11),
+            ),
+            (
+                GridBlur(
+                    torch.stack([lopsided(5, 3), lopsided(5, 3).flip(0)])[:, None].repeat(
+                        1, 3, 1, 1
+                    ),
+                    *((13, 9) if boundary == "valid" else (17, 11)),
                     boundary,
                 ),
                 (2, 3, 17, 11),
@@ -156,7 +168,8 @@ def test_the_list_names_every_operator_of_the_package() -> None:
         children: list[type[Operator]] = kind.__subclasses__()
         return {kind}.union(*(below(child) for child in children))
 
-    abstract = {Operator, Bent, LinearOperator, ClosedFormOperator, DiagonalGramOperator, Pointwise}
+    abstract = {Operator, Bent, LinearOperator, ClosedFormOperator, DiagonalGramOperator}
+    abstract |= {Pointwise, Patchwork}
     root: type[Operator] = Operator  # type: ignore[type-abstract]
     shipped = {kind for kind in below(root) if kind.__module__.startswith("operators.")}
     assert shipped - abstract == {type(operator) for operator, _ in LINEAR + NONLINEAR + ROUNDING}

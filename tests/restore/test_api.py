@@ -14,6 +14,7 @@ from torch import Tensor
 import restore
 from operators import kernels
 from operators.blur import Blur
+from operators.exposure import Camera
 from operators.mask import random_mask
 from operators.measurement import Measurement
 from operators.noise import Gaussian
@@ -317,24 +318,54 @@ def test_a_blur_that_is_not_given_is_estimated() -> None:
     assert "blur" not in given.report
 
 
-@pytest.mark.parametrize("scale", [1.0, 0.25])
-def test_the_errors_of_an_estimated_kernel_count_as_noise(scale: float) -> None:
-    tried = []
+CAMERA = Camera()
 
-    def run(noise: Any) -> Result:
-        tried.append(noise)
-        chi_square = 9.0 if len(tried) == 1 else 1.0
-        certificate = {"chi_square": [chi_square], "accepted": [chi_square < 2]}
+
+@pytest.mark.parametrize("scale", [1.0, 0.25])
+@pytest.mark.parametrize(
+    ("cameras", "residuals", "noise", "expected"),
+    [
+        # accepted by the trial, and by the whole
+        ([None], [1.0, 1.0], None, [(None, 1, True), (None, 1, False)]),
+        # what the trial lacks, the whole is told of; a last time where it is refused
+        ([None], [9.0, 1.0], None, [(None, 1, True), (None, 3, False)]),
+        ([None], [1.0, 4.0, 1.0], None, [(None, 1, True), (None, 1, False), (None, 2, False)]),
+        # near the bound the whole might be refused
+        ([None], [1.21, 1.0], None, [(None, 1, True), (None, 1.1, False)]),
+        # the camera explains the photo, if only with more noise
+        ([CAMERA, None], [4.0, 1.0, 1.0],
+         None, [(CAMERA, 1, True), (CAMERA, 2, True), (CAMERA, 2, False)]),
+        ([CAMERA, None], [1.44, 1.0], None, [(CAMERA, 1, True), (CAMERA, 1.2, False)]),
+        # it does not, a plain blur does
+        ([CAMERA, None], [4.0, 2.0, 1.0, 1.0],
+         None, [(CAMERA, 1, True), (CAMERA, 2, True), (None, 1, True), (None, 1, False)]),
+        # neither does, before there is so much noise that it does
+        ([CAMERA, None], [4.0, 2.0, 9.0, 9.0, 1.0], None,
+         [(CAMERA, 1, True), (CAMERA, 2, True), (None, 1, True), (None, 3, False),
+          (None, 9, False)]),
+        # a noise that is given stays
+        ([None], [9.0], 0.02, [(None, 2, False)]),
+        ([CAMERA, None], [9.0, 9.0], 0.02, [(CAMERA, 2, True), (None, 2, False)]),
+        ([CAMERA, None], [1.0, 1.0], 0.02, [(CAMERA, 2, True), (CAMERA, 2, False)]),
+    ],
+)  # fmt: skip
+def test_the_errors_of_an_estimated_kernel_count_as_noise(
+    cameras: list[Any], residuals: list[float], noise: Any, expected: list[Any], scale: float
+) -> None:
+    left, tried = iter(residuals), []
+
+    def run(camera: Any, noise: Any, /, *, trial: bool = False) -> Result:
+        tried.append((camera, pytest.approx(noise / KERNEL_ERROR), trial))
+        chi_square = next(left)
+        certificate = {"chi_square": [chi_square], "accepted": [chi_square < 1.22]}
         return Result(PIXELS, PIXELS[None], None, {"certificate": certificate, "noise": {}})
 
     sigma = scale * KERNEL_ERROR
     blind = Blind(torch.ones(1, 1), "free", {}, sigma, 0.5, {})
-    report = with_estimate(blind, None, run).report
-    assert tried == [KERNEL_ERROR, pytest.approx(3 * KERNEL_ERROR)]
+    hidden = {camera: sigma / 2 for camera in cameras}
+    report = with_estimate(blind, noise, hidden, run).report
+    assert tried == expected
     assert report["blur"]["noise"] == sigma
-    tried.clear()
-    with_estimate(blind, 0.02, run)
-    assert tried == [0.02]
 
 
 def test_a_sharp_photo_has_no_blur_to_be_estimated() -> None:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 import restore
-from operators import Blur, Identity, kernels
+from operators import Blur, Gaussian, Identity, Jpeg, Measurement, kernels
+from operators.exposure import Camera, Exposure
 from priors import GaussianPrior, load
 from priors.schedule import Flow, Level
 from restore import Restorer
@@ -30,6 +31,7 @@ from restore.memory import (
 )
 from restore.solvers import State
 from tests.drawings import scene
+from tests.solvers.test_guided_memory import Held
 
 MIB = 2**20
 CPU = torch.device("cpu")
@@ -126,6 +128,16 @@ def test_the_windows_shrink_until_they_fit(monkeypatch: pytest.MonkeyPatch) -> N
     assert [one["tile"] for one in tiles] == [0, 256, 256, 128]
     with pytest.raises(NotEnoughMemory):
         Restorer(max_memory=held + needed, tile=0).fitted_prior(shape)
+
+
+def test_a_projection_into_bins_takes_no_more_than_is_said() -> None:
+    x, jpeg = photo(128, 128), Jpeg(90, "4:4:4")
+    operator = Exposure(Blur(kernels.motion(9, 30), "valid"), Camera(jpeg=jpeg))
+    seen = Measurement(operator(x), operator, Gaussian(0.002))
+    with torch.no_grad(), Held("cpu") as held:
+        operator.projected(seen, 0.9 * x)
+    kept = 2 * x.element_size()  # the photo and the picture before
+    assert 0.6 * PICTURE < held.most / x.numel() + kept < PICTURE
 
 
 class Weak:

@@ -75,7 +75,7 @@ def test_every_option_is_shown_or_hidden_knowingly() -> None:
 EXAMPLES = (
     "gaussian:0.5", "gaussian:99.5", "motion:17,-32.5", "motion:3", "disk:1.5", "walk:61,0.5,7",
     "walk:5", "downsample:2", "downsample:16,lanczos", "grayscale", "mosaic", "mosaic:GBRG",
-    "gamma", "clip", "quantize:8", "jpeg:100",
+    "gamma", "clip", "quantize:8", "jpeg", "jpeg:100",
 )  # fmt: skip
 
 

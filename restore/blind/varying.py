@@ -1,0 +1,130 @@
+"""Blur that is not the same everywhere: a kernel for each part of the photo.
+
+A camera that turns, and things at different distances, are blurred differently in different parts
+of one photo. The photo is divided into parts; the kernels of all are found together, neighbours
+drawn to each other (`restore.blind.free`), and taken where their evidence in the parts' spectra is
+clearly above that of one kernel for all. Where parts meet, blur is a mixture of theirs
+(`operators.GridBlur`).
+"""
+
+import math
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from restore.blind.estimate import (
+    SIZES,
+    WINDOW,
+    Blind,
+    Unknowable,
+    correlation,
+    observed_of,
+    window_of,
+)
+from restore.blind.free import free_kernels
+from restore.blind.spectrum import Spectrum
+
+STEP, MOST = 160, 28
+"""Pixels between the middles of parts, at least, and about how many parts there are at most."""
+REACH, LEAST = 64, 224
+"""Pixels by which a part looks beyond its borders, and the side that it looks at, at least."""
+CLEAR = 25.0
+"""Nats that a part has to gain by a kernel of its own, in the mean: where the blur is one and was
+found, parts gain up to 23, and 43 to 180 where the camera turned by a degree meanwhile."""
+
+
+class Parts(NamedTuple):
+    """rows x columns parts of a plane, what each looks at, and its spectrum, None if too flat."""
+
+    rows: int
+    columns: int
+    planes: list[Tensor]
+    seen: list[Spectrum | None]
+
+    def evidence(self, kernels: list[Tensor]) -> float:
+        """Give the log evidence, in nats, of a kernel for each part."""
+        pairs = zip(self.seen, kernels, strict=True)
+        return sum(float(seen.evidence([kernel])) for seen, kernel in pairs if seen is not None)
+
+    @property
+    def neighbours(self) -> Tensor:
+        """(R, R): 1 for parts side by side."""
+        places = torch.cartesian_prod(torch.arange(self.rows), torch.arange(self.columns))
+        return ((places[:, None] - places).abs().sum(2) == 1).float()
+
+
+@torch.no_grad()
+def varied(found: Blind, image: Tensor, *, sigma: float | None = None) -> Blind:
+    """Give kernels (R, C, kh, kw), of family "varying", where one for all does not do.
+
+    found: the estimate of a photo (1, C, H, W) in [0, 1], sigma: its noise, by default estimated,
+    as for `estimate_kernel`. What was found stays where it does, where it came from half the size,
+    in photos of less than 320 pixels, and where less than two parts show any detail.
+    """
+    if found.report["reduction"] != 1 or max(image.shape[2:]) < 2 * STEP:
+        return found
+    photo = image.detach().float().cpu()
+    channel = None if sigma is None else (sigma / math.sqrt(len(photo[0])), sigma)
+    parts = _parts(photo.mean(1)[0], channel)
+    telling = sum(seen is not None for seen in parts.seen)
+    if telling < 2:
+        return found
+    one = parts.evidence([found.kernel.float().cpu()] * len(parts.planes))
+    tried: list[tuple[float, int, Tensor]] = []
+    for size in _sizes(found.kernel):
+        kernels = free_kernels(parts.planes, size, parts.neighbours)
+        tried.append(((parts.evidence(list(kernels)) - one) / telling, size, kernels))
+    tried.sort(key=lambda each: -each[0])
+    gain, size, kernels = tried[0]
+    if gain < CLEAR:
+        return found
+    grid = kernels.reshape(parts.rows, parts.columns, size, size)
+    alike = sorted(correlation(*pair) for pair in zip(kernels, tried[1][2], strict=True))
+    told = {"parts": [parts.rows, parts.columns], "gain": gain}
+    return replace(
+        found,
+        kernel=grid.to(found.kernel),
+        family="varying",
+        parameters={},
+        confidence=min(alike[len(alike) // 2], 1.0),
+        report={**found.report, "varying": told},
+    )
+
+
+def _sizes(kernel: Tensor) -> list[int]:
+    """The supports to try: those next to that of the one kernel."""
+    reach = int(((kernel > 0).nonzero() - len(kernel) // 2).abs().max())
+    nearest = min(range(len(SIZES)), key=lambda k: abs(SIZES[k] - (2 * reach + 1)))
+    return list(SIZES[max(nearest - 1, 0) : nearest + 2])
+
+
+def _parts(grey: Tensor, bounds: tuple[float, float] | None) -> Parts:
+    height, width = grey.shape
+    step = max(STEP, math.sqrt(height * width / MOST))
+    rows, columns = (max(1, round(side / step)) for side in (height, width))
+    planes = []
+    for row in range(rows):
+        for column in range(columns):
+            top, below = _span(row, rows, height)
+            left, right = _span(column, columns, width)
+            region = grey[top:below, left:right]
+            down, over = window_of(region)
+            planes.append(region[down : down + WINDOW, over : over + WINDOW])
+    return Parts(rows, columns, planes, [_seen(plane, bounds) for plane in planes])
+
+
+def _span(index: int, count: int, side: int) -> tuple[int, int]:
+    """What a part looks at along an axis."""
+    middle = (index + 0.5) * side / count
+    half = max(side / count / 2 + REACH, LEAST / 2)
+    start = min(max(round(middle - half), 0), max(side - round(2 * half), 0))
+    return start, min(start + round(2 * half), side)
+
+
+def _seen(plane: Tensor, bounds: tuple[float, float] | None) -> Spectrum | None:
+    try:
+        return observed_of(plane, bounds)
+    except Unknowable:
+        return None
