@@ -53,23 +53,18 @@ def deblur(
     """Remove a blur from a photo.
 
     kernel: "motion:17,32" (length in pixels, angle in degrees), "disk:4", "gaussian:2", a file, or
-    an array (h, w), normalised to sum to one; (R, C, h, w): those of R x C equal parts of a photo,
-    mixed where they meet. None: estimated (`restore.blind`), one for the photo, refined with the
-    prior if free, or one for each part where that is clearly better; the result's `kernel` is what
-    was found, its report's "blur" how sure that is; where noise is None, too, it is at least 0.01,
-    larger where needed: such a kernel's errors are noise. Trials of six steps tell that, and
-    whether the camera's chain explains the photo.
-    boundary: the world beyond the frame: "valid" supposes nothing (photos from a camera);
-    reflect, replicate, circular are for simulated blur. camera: "auto", for a file, bytes or PIL
-    image: light was blurred, then clipped, coded, compressed (`operators.exposure`), for arrays and
-    tensors "none", values were; "srgb", without JPEG; a `Camera`. All else as of `Restorer`.
+    an array (h, w), normalised to sum to one; (R, C, h, w): one for each of R x C equal parts.
+    None: estimated (`restore.blind`), for the photo or its parts; the result's `kernel` is what was
+    found, its report's "blur" how sure that is; a noise of None is then at least 0.01, larger where
+    trials need it (`restore.guessed`). boundary: the world beyond the frame: "valid" supposes
+    nothing (photos from a camera); others are for simulated blur. camera: "auto", of a file, bytes
+    or PIL image: light was blurred, then clipped, coded, compressed (`operators.exposure`), else
+    "none", values were; "srgb", without JPEG; a `Camera`. All else as of `Restorer`.
 
-    PhotoError for a photo that cannot be read, ValueError for an argument, and of its kinds
-    NotBlurred and Unknowable for a photo of which no blur can be estimated; PriorError.
+    PhotoError; PriorError; ValueError, also NotBlurred and Unknowable, of which no blur is known.
     """
     check_names(options, samples, "kernel", "boundary", "camera")
-    seen = read(photo)
-    solver = chosen_solver(options, samples)
+    seen, solver = read(photo), chosen_solver(options, samples)
     model = camera_of(seen, camera, solver)
     found = _estimated(seen, noise, options) if kernel is None else None
     light = blur_by(found.kernel if found else as_kernel(kernel), seen.pixels, boundary)

@@ -34,6 +34,7 @@ from operators.coefficients import Coefficients
 from operators.convolution import Boundary
 from operators.exposure import Camera, Exposure
 from operators.linearised import Bent, Diagonal
+from operators.remembering import Remembering
 from operators.tone import Pointwise
 from operators.varying import Patchwork
 
@@ -123,6 +124,7 @@ ROUNDING: list[tuple[Operator, Shape]] = [
     (Jpeg(80, "4:4:4"), (2, 3, 13, 19)),
     (Jpeg(60) @ Downsample(2), (2, 3, 26, 30)),
     (Jpeg(((9,) * 64, (20,) * 64), "4:2:2", 5), (2, 3, 17, 23)),
+    (Remembering.of(Jpeg(60)), (2, 3, 17, 23)),
     (EXPOSURE, (2, 3, 17, 23)),
     (EXPOSURE @ Crop(2, 3, 13, 15, 17, 23), (2, 3, 17, 23)),
 ]
