@@ -55,11 +55,11 @@ def deblur(
     kernel: "motion:17,32" (length in pixels, angle in degrees), "disk:4", "gaussian:2", a file, or
     an array (h, w), normalised to sum to one; (R, C, h, w): one for each of R x C equal parts.
     None: estimated (`restore.blind`), for the photo or its parts; the result's `kernel` is what was
-    found, its report's "blur" how sure that is; a noise of None is then at least 0.01, larger where
-    trials need it (`restore.guessed`). boundary: the world beyond the frame: "valid" supposes
-    nothing (photos from a camera); others are for simulated blur. camera: "auto", of a file, bytes
-    or PIL image: light was blurred, then clipped, coded, compressed (`operators.exposure`), else
-    "none", values were; "srgb", without JPEG; a `Camera`. All else as of `Restorer`.
+    found, its report's "blur" how sure that is; a noise of None is then at least 0.01, for parts
+    0.02, larger where trials need it (`restore.guessed`). boundary: beyond the frame: "valid"
+    supposes nothing (photos from a camera); others are for simulated blur. camera: "auto", of a
+    file, bytes or PIL image: light was blurred, then clipped, coded, compressed, else "none",
+    values were (`operators.exposure`); "srgb", without JPEG; a `Camera`. All else as of `Restorer`.
 
     PhotoError; PriorError; ValueError, also NotBlurred and Unknowable, of which no blur is known.
     """

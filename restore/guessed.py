@@ -17,9 +17,9 @@ from restore.preparation import OWN
 from restore.result import Result
 from restore.solvers import Solver
 
-KERNEL_ERROR = 0.01
+KERNEL_ERROR, PARTS_ERROR = 0.01, 0.02
 """Least noise of a photo whose kernel was estimated: with that of the photo alone a kernel's
-errors become stripes."""
+errors become stripes. Kernels of parts are less certain, and between them blur is a mixture."""
 STEPS = 6
 """Of a trial: chi-square is 7 % off at most on photos of shaken cameras, with three steps 28 %."""
 SAFE = 1.15
@@ -103,7 +103,7 @@ def _tried(
 
 def _told(camera: Camera | None, found: Blind, run: Run) -> tuple[Plan, bool]:
     """The plan with a camera and the noise that there has to be; whether that surely explains."""
-    least = max(found.noise, KERNEL_ERROR)
+    least = max(found.noise, KERNEL_ERROR if found.kernel.ndim == 2 else PARTS_ERROR)
     result = run(camera, least, trial=True)
     if result.accepted and _chi_square(result) <= SAFE:
         return Plan(camera, least), True

@@ -31,12 +31,13 @@ from restore.bench.reports import Report, written
 from restore.blind import Blind, NotBlurred, Unknowable, correlation, estimate_kernel
 from restore.blind.refined import refined
 from restore.blind.varying import varied
+from restore.guessed import KERNEL_ERROR, PARTS_ERROR
 from restore.images import read
 from restore.preparation import padding
 from restore.solvers.dpir import dpir
 
-SIGMA, TOLD = 0.01, 0.012
-"""Noise of the photos, and what a restoration is told, by an estimated kernel as by the true."""
+SIGMA = 0.01
+"""Noise of the photos; a restoration by an estimated kernel is told of more (`restore.guessed`)."""
 LEAST = 400
 REACH, TURN = 6.0, 0.01
 """Pixels and radians by which a camera moves and turns to either side, at most."""
@@ -162,7 +163,9 @@ def measured(case: Case, prior: Prior) -> dict[str, Any]:
     seconds = time.perf_counter() - began
     one = refined(found, case.y, prior)
     true = kernels_of(case, *_parts(grid))
-    restored = [_restored(case.y, kernel, prior) for kernel in (one.kernel, grid.kernel, true)]
+    noisy = PARTS_ERROR if grid.kernel.ndim == 4 else KERNEL_ERROR
+    told = ((one.kernel, KERNEL_ERROR), (grid.kernel, noisy), (true, SIGMA))
+    restored = [_restored(case.y, *each, prior) for each in told]
     errors = [distance(picture, case.x) for picture in (*restored, case.y)]
     row |= dict(zip(FIGURES, (-10 * math.log10(error) for error in errors), strict=False))
     return row | {
@@ -222,14 +225,14 @@ def _alike(kernel: Tensor, true: Tensor) -> float:
 
 
 @torch.no_grad()
-def _restored(y: Tensor, kernel: Tensor, prior: Prior) -> Tensor:
+def _restored(y: Tensor, kernel: Tensor, sigma: float, prior: Prior) -> Tensor:
     one = kernel.ndim == 2
     blur: LinearOperator = (
         Blur(kernel, "valid") if one else GridBlur(kernel, y.shape[2], y.shape[3])
     )
     shape = blur.image_shape(tuple(y.shape))
     frame = padding(shape, prior.multiple)
-    seen = Measurement(y, blur @ frame if frame else blur, Gaussian(TOLD))
+    seen = Measurement(y, blur @ frame if frame else blur, Gaussian(sigma))
     *_, last = dpir(seen, prior, Seeds(0), steps=STEPS)
     x = prior.decode(last.x0)
     x = frame(x) if frame else x

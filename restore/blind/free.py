@@ -37,23 +37,21 @@ GAMMA = 3.0
 
 def free_kernel(plane: Tensor, size: int, gamma: float = GAMMA) -> Tensor:
     """Estimate a kernel within size x size from a plane (H, W); size odd, gamma >= 0."""
-    return free_kernels([plane], size, plane.new_zeros(1, 1), gamma)[0]
+    return free_kernels(plane[None], size, plane.new_zeros(1, 1), gamma)[0]
 
 
-def free_kernels(
-    planes: list[Tensor], size: int, neighbours: Tensor, gamma: float = GAMMA
-) -> Tensor:
-    """Estimate kernels (R, size, size) of R planes (H, W) of one scene; size odd, gamma >= 0.
+def free_kernels(planes: Tensor, size: int, neighbours: Tensor, gamma: float = GAMMA) -> Tensor:
+    """Estimate kernels (R, size, size) of planes (R, H, W) of one scene; size odd, gamma >= 0.
 
     neighbours (R, R): 1 for planes whose kernels should be alike, else 0.
     """
     pull = torch.diag(neighbours.sum(1)) - neighbours
     levels = max(0, math.floor(math.log(_LEAST_SIZE / size) / math.log(_SCALE)))
-    lambda_, found = _LAMBDA, planes[0].new_zeros(len(planes), 3, 3)
+    lambda_, found = _LAMBDA, planes.new_zeros(len(planes), 3, 3)
     found[:, 1, 1:] = 0.5
     for level in range(levels, -1, -1):
         side = _odd(size * _SCALE**level)
-        small = [_resized(y, [round(n * _SCALE**level) for n in y.shape]) for y in planes]
+        small = _resized(planes, [round(n * _SCALE**level) for n in planes.shape[1:]])
         if level == levels:
             found = _framed(found, side)
         else:
@@ -63,13 +61,14 @@ def free_kernels(
 
 
 def periodic(plane: Tensor, reach: int) -> Tensor:
-    """Extend below and to the right by at least reach, from edge to opposite edge linearly."""
+    """Extend (..., H, W) below and to the right by at least reach, from edge to opposite edge
+    linearly."""
     from scipy.fft import next_fast_len
 
-    for axis in (0, 1):
+    for axis in (-2, -1):
         n = plane.shape[axis]
         margin = 2 * next_fast_len((n + reach + 1) // 2, real=True) - n
-        shape = [-1, 1] if axis == 0 else [1, -1]
+        shape = [-1, 1] if axis == -2 else [1, -1]
         share = (torch.arange(1, margin + 1).to(plane) / (margin + 1)).reshape(shape)
         last, first = plane.narrow(axis, n - 1, 1), plane.narrow(axis, 0, 1)
         plane = torch.cat([plane, (1 - share) * last + share * first], axis)
@@ -77,51 +76,47 @@ def periodic(plane: Tensor, reach: int) -> Tensor:
 
 
 def gradient(x: Tensor) -> Tensor:
-    """Give the periodic forward differences (2, H, W) along rows and columns."""
-    return torch.stack([x.roll(-1, 1) - x, x.roll(-1, 0) - x])
+    """Give the periodic forward differences (..., 2, H, W) along rows and columns."""
+    return torch.stack([x.roll(-1, -1) - x, x.roll(-1, -2) - x], -3)
 
 
 def gradient_transfer(shape: torch.Size) -> Tensor:
     """Give what `gradient` multiplies the spectrum of a picture of that shape with."""
-    down, right = torch.fft.fftfreq(shape[0])[:, None], torch.fft.rfftfreq(shape[1])[None]
+    down, right = torch.fft.fftfreq(shape[-2])[:, None], torch.fft.rfftfreq(shape[-1])[None]
     axes = torch.broadcast_tensors(right, down)
     turns = torch.stack(axes) * (2 * math.pi)
     return torch.polar(torch.ones_like(turns), turns) - 1
 
 
 def _at_scale(
-    planes: list[Tensor], found: Tensor, lambda_: float, pull: Tensor, gamma: float
+    planes: Tensor, found: Tensor, lambda_: float, pull: Tensor, gamma: float
 ) -> tuple[Tensor, float]:
-    side, seen = found.shape[-1], []
-    for plane in planes:
-        y = periodic(plane, 2 * side)
-        inside = torch.zeros_like(y)
-        inside[: plane.shape[0] - 1, : plane.shape[1] - 1] = 1
-        seen.append((y, inside, gradient(y) * inside))
+    side = found.shape[-1]
+    y = periodic(planes, 2 * side)
+    inside = torch.zeros_like(y[0])
+    inside[: planes.shape[1] - 1, : planes.shape[2] - 1] = 1
+    target = gradient(y) * inside
     for turn in range(_ROUNDS):
-        equations = [
-            _normal_equations(gradient(_edges(y, kernel, lambda_)) * inside, target, side)
-            for (y, inside, target), kernel in zip(seen, found, strict=True)
-        ]
-        normal, wanted = (torch.stack(each) for each in zip(*equations, strict=True))
+        source = gradient(_edges(y, found, lambda_)) * inside
+        solved = _solved(*_normal_equations(source, target, side), gamma, pull)
         share = _CUT if turn == _ROUNDS - 1 else 0.0
-        solved = _solved(normal, wanted, gamma, pull)
         found = together(torch.stack([cut(kernel, share) for kernel in solved]))
         lambda_ = max(lambda_ / _DECAY, _LEAST_LAMBDA)
     return found, lambda_
 
 
-def _edges(y: Tensor, kernel: Tensor, lambda_: float) -> Tensor:
-    """Restore y with few edges: the first line of the module's equations."""
-    size = (y.shape[0], y.shape[1])
-    k, d = torch.fft.rfft2(embedded(kernel, size)), gradient_transfer(y.shape)
+def _edges(y: Tensor, kernels: Tensor, lambda_: float) -> Tensor:
+    """Restore planes y with few edges: the first line of the module's equations."""
+    size = (y.shape[1], y.shape[2])
+    k = torch.fft.rfft2(torch.stack([embedded(kernel, size) for kernel in kernels]))
+    d = gradient_transfer(y.shape)
     pull, power = k.conj() * torch.fft.rfft2(y), k.abs() ** 2
     roughness = (d.abs() ** 2).sum(0)
     x, beta = y, 2 * lambda_
     while beta < _MOST_BETA:
         g = gradient(x)
-        g = g * (g.square().sum(0) >= lambda_ / beta)
-        split = pull + beta * (d.conj() * torch.fft.rfft2(g)).sum(0)
+        g = g * (g.square().sum(1, keepdim=True) >= lambda_ / beta)
+        split = pull + beta * (d.conj() * torch.fft.rfft2(g)).sum(1)
         x = torch.fft.irfft2(split / (power + beta * roughness), s=size)
         beta *= 2
     return x
@@ -129,20 +124,20 @@ def _edges(y: Tensor, kernel: Tensor, lambda_: float) -> Tensor:
 
 def fitted(source: Tensor, target: Tensor, size: int, gamma: float = GAMMA) -> Tensor:
     """Minimise |k * source - target|^2 + gamma |k|^2 over k >= 0 within size x size."""
-    normal, wanted = _normal_equations(source, target, size)
-    return _solved(normal[None], wanted[None], gamma, wanted.new_zeros(1, 1))[0]
+    normal, wanted = _normal_equations(source[None], target[None], size)
+    return _solved(normal, wanted, gamma, wanted.new_zeros(1, 1))[0]
 
 
 def _normal_equations(source: Tensor, target: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """A convolution with the autocorrelation of source, as a spectrum of twice the size, and what
-    it has to give (size, size)."""
-    shape, half = source.shape[1:], size // 2
+    """Convolutions with the autocorrelations of source (R, 2, H, W), as spectra of twice the size,
+    and what they have to give (R, size, size)."""
+    shape, half = source.shape[2:], size // 2
     x, y = torch.fft.rfft2(source), torch.fft.rfft2(target)
-    own = torch.fft.irfft2((x.abs() ** 2).sum(0), s=shape)
-    cross = torch.fft.irfft2((x.conj() * y).sum(0), s=shape)
+    own = torch.fft.irfft2((x.abs() ** 2).sum(1), s=shape)
+    cross = torch.fft.irfft2((x.conj() * y).sum(1), s=shape)
     near, far = torch.arange(-half, half + 1), torch.arange(-2 * half, 2 * half + 1)
-    normal = torch.fft.rfft2(embedded(own[far][:, far], (2 * size, 2 * size))).real.clamp(min=0)
-    return normal, cross[near][:, near]
+    laid = [embedded(one, (2 * size, 2 * size)) for one in own[:, far][:, :, far]]
+    return torch.fft.rfft2(torch.stack(laid)).real.clamp(min=0), cross[:, near][:, :, near]
 
 
 def _solved(normal: Tensor, wanted: Tensor, gamma: float, pull: Tensor, steps: int = 60) -> Tensor:

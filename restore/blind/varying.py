@@ -40,7 +40,7 @@ class Parts(NamedTuple):
 
     rows: int
     columns: int
-    planes: list[Tensor]
+    planes: Tensor
     seen: list[Spectrum | None]
 
     def evidence(self, kernels: list[Tensor]) -> float:
@@ -76,6 +76,8 @@ def varied(found: Blind, image: Tensor, *, sigma: float | None = None) -> Blind:
     for size in _sizes(found.kernel):
         kernels = free_kernels(parts.planes, size, parts.neighbours)
         tried.append(((parts.evidence(list(kernels)) - one) / telling, size, kernels))
+        if tried[0][0] < CLEAR / 2:
+            return found
     tried.sort(key=lambda each: -each[0])
     gain, size, kernels = tried[0]
     if gain < CLEAR:
@@ -94,10 +96,11 @@ def varied(found: Blind, image: Tensor, *, sigma: float | None = None) -> Blind:
 
 
 def _sizes(kernel: Tensor) -> list[int]:
-    """The supports to try: those next to that of the one kernel."""
+    """The supports to try: that of the one kernel, and the next larger one."""
     reach = int(((kernel > 0).nonzero() - len(kernel) // 2).abs().max())
     nearest = min(range(len(SIZES)), key=lambda k: abs(SIZES[k] - (2 * reach + 1)))
-    return list(SIZES[max(nearest - 1, 0) : nearest + 2])
+    other = nearest + 1 if nearest + 1 < len(SIZES) else nearest - 1
+    return [SIZES[nearest], SIZES[other]]
 
 
 def _parts(grey: Tensor, bounds: tuple[float, float] | None) -> Parts:
@@ -105,22 +108,20 @@ def _parts(grey: Tensor, bounds: tuple[float, float] | None) -> Parts:
     step = max(STEP, math.sqrt(height * width / MOST))
     rows, columns = (max(1, round(side / step)) for side in (height, width))
     planes = []
-    for row in range(rows):
-        for column in range(columns):
-            top, below = _span(row, rows, height)
-            left, right = _span(column, columns, width)
+    for top, below in _spans(rows, height):
+        for left, right in _spans(columns, width):
             region = grey[top:below, left:right]
             down, over = window_of(region)
             planes.append(region[down : down + WINDOW, over : over + WINDOW])
-    return Parts(rows, columns, planes, [_seen(plane, bounds) for plane in planes])
+    return Parts(rows, columns, torch.stack(planes), [_seen(plane, bounds) for plane in planes])
 
 
-def _span(index: int, count: int, side: int) -> tuple[int, int]:
-    """What a part looks at along an axis."""
-    middle = (index + 0.5) * side / count
-    half = max(side / count / 2 + REACH, LEAST / 2)
-    start = min(max(round(middle - half), 0), max(side - round(2 * half), 0))
-    return start, min(start + round(2 * half), side)
+def _spans(count: int, side: int) -> list[tuple[int, int]]:
+    """What parts look at along an axis: all as much."""
+    size = min(round(max(side / count + 2 * REACH, LEAST)), side)
+    middles = [(index + 0.5) * side / count for index in range(count)]
+    starts = [min(max(round(middle - size / 2), 0), side - size) for middle in middles]
+    return [(start, start + size) for start in starts]
 
 
 def _seen(plane: Tensor, bounds: tuple[float, float] | None) -> Spectrum | None:
