@@ -6,6 +6,7 @@ every coefficient and estimate. Of a bin that is far wider than the estimate is 
 that were rounded to 0, it says nothing; of a narrow one it has the centre and step^2 / 12.
 """
 
+import torch
 from torch import Tensor
 
 from operators.coefficients import Coefficients
@@ -28,10 +29,15 @@ def within(
     early = before(file, sigma, y).square()
     supposed = file.deviations(WIDER * spread, y).square() + early
     read, half = file.read(y), file.steps(y) / 2
-    mean, variance = inside(found, supposed.sqrt(), read - half, read + half)
-    share = (variance / supposed).clamp(max=1 - LEAST)
-    values = found + (mean - found) / (1 - share)
-    return values, (supposed * share / (1 - share) + early) / FIRM
+    values, variance = torch.empty_like(found), torch.empty_like(found)
+    for plane in range(found.shape[1]):  # one by one: the quadrature takes many times their memory
+        c, middle, reach = (each[:, plane] for each in (found, read, half))
+        square = supposed[:, plane]
+        mean, left = inside(c, square.sqrt(), middle - reach, middle + reach)
+        share = (left / square).clamp_(max=1 - LEAST)
+        values[:, plane] = c + (mean - c) / (1 - share)
+        variance[:, plane] = (square * share / (1 - share) + early[:, plane]) / FIRM
+    return values, variance
 
 
 def before(file: Coefficients, sigma: float, y: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """How much memory there is, how much a restoration takes, and the windows that fit into it.
 
-    held now + PICTURE per value of the pictures + TILE per pixel of a window        bytes
+    held now + PICTURE or COMPRESSED a value of the pictures + TILE a pixel of a window     bytes
 
-`photomend bench large` measures both constants, with the default solver and prior on a processor.
+`photomend bench large` measures PICTURE and TILE, with the default solver and prior on a processor.
 """
 
 import math
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from priors.base import Shape
 
-PICTURE = 110
-"""Bytes a value of the picture, of a deblurred JPEG that is projected into its file's bins, the
-hungriest of the tasks; without a file a deblurring without closed form takes 85."""
+PICTURE, COMPRESSED = 85, 160
+"""Bytes a value of the picture, of a deblurring without closed form, and of what a JPEG file says:
+a deblurring projected into its bins takes 109, artefacts alone 157."""
 SAMPLE = 12
 """Bytes more a value for each further sample."""
 TILE = 400
@@ -81,14 +81,16 @@ def room(device: "torch.device", max_memory: int | None) -> Room | None:
     return None if free is None else Room(free, f"{shown(free)} that are free")
 
 
-def fitting_tile(shape: "Shape", samples: int, sides: Sequence[int], within: Room | None) -> int:
+def fitting_tile(
+    shape: "Shape", samples: int, sides: Sequence[int], within: Room | None, each: int = PICTURE
+) -> int:
     """The first of the sides of windows that fits, for pictures of a shape (B, C, H, W).
 
-    NotEnoughMemory where none does.
+    each: bytes a value. NotEnoughMemory where none does.
     """
     if within is None:
         return sides[0]
-    whole = math.prod(shape) * (PICTURE + SAMPLE * (samples - 1))
+    whole = math.prod(shape) * (each + SAMPLE * (samples - 1))
     tile = 0
     for side in sides:
         tile = shape[0] * TILE * min(side, shape[2]) * min(side, shape[3])

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from operators.base import LinearOperator, Operator
+from operators.exposure import Exposure
 from operators.linearised import Bent, linearised, projected
 from operators.measurement import Measurement
 from operators.seeds import Seeds
@@ -17,6 +18,7 @@ from restore import device as devices
 from restore import solvers, uncertainty
 from restore.certificate import certify
 from restore.images import Photo
+from restore.memory import COMPRESSED, PICTURE
 from restore.metrics import psnr
 from restore.preparation import explained, installed_version, padding
 from restore.result import Result
@@ -51,7 +53,9 @@ class Restoration(Iterator[State]):
         self.seeds, self.samples, self.polish = seeds, samples, polish
         self.options, self.estimated = options, estimated
         self.shape = measurement.image_shape
-        self.prior = restorer.fitted_prior(self.shape, samples)
+        operator = measurement.operator
+        filed = isinstance(operator, Exposure) and operator.camera.jpeg is not None
+        self.prior = restorer.fitted_prior(self.shape, samples, COMPRESSED if filed else PICTURE)
         self.at_once = restorer.at_once(self.shape, samples)
         self.frame = padding(self.shape, self.prior.multiple)
         padded = measurement.operator @ self.frame if self.frame else measurement.operator

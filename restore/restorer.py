@@ -14,7 +14,7 @@ from restore import device as devices
 from restore import solvers
 from restore.declared import as_bytes
 from restore.images import read
-from restore.memory import TILES, NotEnoughMemory, fitting_tile, room
+from restore.memory import PICTURE, TILES, NotEnoughMemory, fitting_tile, room
 from restore.preparation import (
     CALL,
     OWN,
@@ -155,13 +155,13 @@ class Restorer:
                 count //= 2
         return 1
 
-    def fitted_prior(self, shape: Shape, samples: int = 1) -> "CountedPrior":
-        """The prior for so many pictures of a shape, its evaluations counted.
+    def fitted_prior(self, shape: Shape, samples: int = 1, each: int = PICTURE) -> "CountedPrior":
+        """The prior for so many pictures of a shape, its evaluations counted; each: bytes a value.
 
         Tiled where they are large or the memory small. NotEnoughMemory where it is too small.
         """
         sides = self._sides(shape)
-        tile = fitting_tile(shape, samples, sides, room(self.device, self.max_memory))
+        tile = fitting_tile(shape, samples, sides, room(self.device, self.max_memory), each)
         if self.tile == 0:
             return CountedPrior(self.prior.sized(shape))
         try:

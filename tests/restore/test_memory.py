@@ -19,6 +19,7 @@ from priors.schedule import Flow, Level
 from restore import Restorer
 from restore.declared import as_bytes
 from restore.memory import (
+    COMPRESSED,
     PICTURE,
     SAMPLE,
     TILE,
@@ -137,7 +138,7 @@ def test_a_projection_into_bins_takes_no_more_than_is_said() -> None:
     with torch.no_grad(), Held("cpu") as held:
         operator.projected(seen, 0.9 * x)
     kept = 2 * x.element_size()  # the photo and the picture before
-    assert 0.6 * PICTURE < held.most / x.numel() + kept < PICTURE
+    assert 0.6 * PICTURE < held.most / x.numel() + kept < COMPRESSED
 
 
 class Weak:
