@@ -162,6 +162,7 @@ def measured(case: Case, prior: Prior) -> dict[str, Any]:
     grid = varied(found, case.y)
     seconds = time.perf_counter() - began
     one = refined(found, case.y, prior)
+    grid = grid if grid.kernel.ndim == 4 else one
     true = kernels_of(case, *_parts(grid))
     noisy = PARTS_ERROR if grid.kernel.ndim == 4 else KERNEL_ERROR
     told = ((one.kernel, KERNEL_ERROR), (grid.kernel, noisy), (true, SIGMA))
