@@ -20,7 +20,7 @@ from operators.convolution import Boundary, Size, fold, pad
 
 RAMP = 0.5
 """Width of the border in which the kernels of two parts are mixed, in parts. Of 1, bilinear, the
-windows are twice as large together, for 3 to 8 % less error on a camera that turned by a degree."""
+windows are twice as large together, for little less error."""
 
 
 class Part(NamedTuple):

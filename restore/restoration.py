@@ -55,8 +55,9 @@ class Restoration(Iterator[State]):
         self.shape = measurement.image_shape
         operator = measurement.operator
         filed = isinstance(operator, Exposure) and operator.camera.jpeg is not None
-        self.prior = restorer.fitted_prior(self.shape, samples, COMPRESSED if filed else PICTURE)
-        self.at_once = restorer.at_once(self.shape, samples)
+        each = COMPRESSED if filed else PICTURE
+        self.prior = restorer.fitted_prior(self.shape, samples, each)
+        self.at_once = restorer.at_once(self.shape, samples, each)
         self.frame = padding(self.shape, self.prior.multiple)
         padded = measurement.operator @ self.frame if self.frame else measurement.operator
         self.padded = Measurement(measurement.y, padded, measurement.noise)

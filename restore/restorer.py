@@ -138,7 +138,7 @@ class Restorer:
         check_fit(measurement)
         return Restoration(self, measurement, photo, seeds, samples, polish, chosen, estimated)
 
-    def at_once(self, shape: Shape, samples: int) -> int:
+    def at_once(self, shape: Shape, samples: int, each: int = PICTURE) -> int:
         """How many of so many samples of pictures of a shape are drawn as one batch.
 
         One on a processor, where more gain nothing, and of several pictures, whose operators may
@@ -149,7 +149,7 @@ class Restorer:
         within, count = room(self.device, self.max_memory), samples
         while count > 1:
             try:
-                fitting_tile((count, *shape[1:]), samples, self._sides(shape)[:1], within)
+                fitting_tile((count, *shape[1:]), samples, self._sides(shape)[:1], within, each)
                 return count
             except NotEnoughMemory:
                 count //= 2

@@ -25,7 +25,7 @@ from priors.hub import load
 from restore.bench import protocol
 from restore.bench.alignment import distance
 from restore.bench.protocol import LEVIN_FILE, BenchError
-from restore.bench.reports import Report, written
+from restore.bench.reports import Report, shown, written
 from restore.bench.sparse import sparse
 from restore.bench.variational import total_variation
 from restore.blind import NotBlurred, Unknowable, correlation, estimate_kernel
@@ -73,7 +73,7 @@ def main(
     rows = []
     for case in cases(folder, limit, seed):
         rows.append(measured(case, learned))
-        report(", ".join(f"{name} {_shown(value)}" for name, value in rows[-1].items()))
+        report(", ".join(f"{name} {shown(value)}" for name, value in rows[-1].items()))
     summary = {
         "settings": {"limit": limit, "seed": seed, "sigma": SIGMA, "prior": prior},
         "kinds": {kind: summarised(rows, kind) for kind in KINDS if _of(rows, kind)},
@@ -197,10 +197,10 @@ def markdown(summary: dict[str, Any]) -> str:
     heads += ["correlation", "gain", "loss", "seconds"]
     lines = [f"| kind | {' | '.join(heads)} |", "|---" + "|---:" * len(heads) + "|"]
     for kind, row in summary["kinds"].items():
-        lines.append(f"| {kind} | {' | '.join(_shown(row.get(head)) for head in heads)} |")
+        lines.append(f"| {kind} | {' | '.join(shown(row.get(head)) for head in heads)} |")
     lines += ["", "| confidence | photos | ratio at most 2 |", "|---|---:|---:|"]
     for row in summary["confidence"]:
-        lines.append(f"| {row['from']} to {row['to']} | {row['photos']} | {_shown(row['right'])} |")
+        lines.append(f"| {row['from']} to {row['to']} | {row['photos']} | {shown(row['right'])} |")
     return "\n".join(["# Blind deblurring", "", LEGEND, *lines]) + "\n"
 
 
@@ -224,9 +224,3 @@ def _middle(x: Tensor, shape: torch.Size) -> Tensor:
 
 def _of(rows: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [row for row in rows if row["kind"] == kind]
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.2f}" if isinstance(value, float) else str(value)

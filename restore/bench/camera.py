@@ -27,7 +27,7 @@ from operators.noise import Gaussian
 from operators.seeds import Seeds
 from operators.tone import Gamma
 from restore.bench import protocol
-from restore.bench.reports import Report, written
+from restore.bench.reports import Report, shown, written
 from restore.bench.run import lpips_distance
 from restore.metrics import psnr
 from restore.observed import fitted, hidden_noise
@@ -106,7 +106,7 @@ def _line(row: dict[str, Any]) -> str:
     """What is told of a photo: the case, and the decibels of every model."""
     case = {name: value for name, value in row.items() if name != "models"}
     decibels = {name: one["psnr"] for name, one in row["models"].items() if "psnr" in one}
-    return ", ".join(f"{k} {_shown(v)}" for k, v in {**case, **decibels}.items())
+    return ", ".join(f"{k} {shown(v, 3)}" for k, v in {**case, **decibels}.items())
 
 
 def taken(x: Tensor, blurred: str, damage: str, sigma: float, seeds: Seeds) -> Shot:
@@ -209,7 +209,9 @@ def markdown(summary: dict[str, Any]) -> str:
     lines = [f"| {' | '.join(heads)} |", "|---|---" + "|---:" * len(FIGURES) + "|"]
     for damage, models in summary["damage"].items():
         for model, row in models.items():
-            lines.append(f"| {damage} | {model} | {' | '.join(map(_shown, row.values()))} |")
+            lines.append(
+                f"| {damage} | {model} | {' | '.join(shown(cell, 3) for cell in row.values())} |"
+            )
     legend = LEGEND.format(**summary["settings"])
     return "\n".join(["# The camera's chain", "", legend, *lines]) + "\n"
 
@@ -238,9 +240,3 @@ def _decompressed(levels: Any, quality: int) -> Any:
 def _middle(x: Tensor, y: Tensor) -> Tensor:
     top, left = ((a - b) // 2 for a, b in zip(x.shape[2:], y.shape[2:], strict=True))
     return x[..., top : top + y.shape[2], left : left + y.shape[3]]
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -15,7 +15,7 @@ from torch import Tensor
 from operators.noise import Gaussian, PoissonGaussian
 from operators.seeds import Seeds
 from restore.bench import protocol
-from restore.bench.reports import Report, written
+from restore.bench.reports import Report, shown, written
 from restore.images import read
 from restore.noise_level import ROUNDING, estimate_noise, estimate_sigma
 
@@ -53,7 +53,7 @@ def main(
             rows.append({"sigma": level, "bits": bits or 32, **shares(ratios)})
             explained = [r / g for r, g in zip(ratios, grain, strict=True)]
             rows[-1]["near with grain"] = shares(explained)["near"]
-            report(", ".join(f"{name} {_shown(value)}" for name, value in rows[-1].items()))
+            report(", ".join(f"{name} {shown(value, 3)}" for name, value in rows[-1].items()))
     summary = {
         "settings": {"limit": limit, "seed": seed, "photos": len(photos)},
         "gaussian": rows,
@@ -113,12 +113,6 @@ def markdown(summary: dict[str, Any]) -> str:
     lines = ["# Noise", "", LEGEND.format(**summary["settings"])]
     for names, rows in ((heads, summary["gaussian"]), (shot_heads, summary["shot"])):
         lines += [f"| {' | '.join(names)} |", "|" + "---:|" * len(names)]
-        lines += [f"| {' | '.join(_shown(row.get(name)) for name in names)} |" for row in rows]
+        lines += [f"| {' | '.join(shown(row.get(name), 3) for name in names)} |" for row in rows]
         lines.append("")
     return "\n".join(lines)
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.3f}" if isinstance(value, float) else str(value)

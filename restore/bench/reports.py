@@ -9,6 +9,13 @@ Report = Callable[[str], None]
 """Takes a line of progress."""
 
 
+def shown(value: Any, digits: int = 2) -> str:
+    """Give a figure for a table, fractions with so many digits; nothing for None."""
+    if value is None:
+        return ""
+    return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+
+
 def written(summary: dict[str, Any], text: str, output: Path, report: Report) -> dict[str, Any]:
     """Write both into output, tell report where, and give the summary."""
     output.mkdir(parents=True, exist_ok=True)

@@ -16,32 +16,25 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from operators.base import LinearOperator
-from operators.blur import Blur
-from operators.measurement import Measurement
-from operators.noise import Gaussian
 from operators.seeds import Seeds
-from operators.varying import GridBlur
 from priors.base import Prior
 from priors.hub import load
 from restore.bench import protocol
 from restore.bench.alignment import distance
 from restore.bench.protocol import BenchError
-from restore.bench.reports import Report, written
+from restore.bench.reports import Report, shown, written
 from restore.blind import Blind, NotBlurred, Unknowable, correlation, estimate_kernel
-from restore.blind.refined import refined
+from restore.blind.refined import STEPS, picture, refined
 from restore.blind.varying import varied
 from restore.guessed import KERNEL_ERROR, PARTS_ERROR
 from restore.images import read
-from restore.preparation import padding
-from restore.solvers.dpir import dpir
 
 SIGMA = 0.01
 """Noise of the photos; a restoration by an estimated kernel is told of more (`restore.guessed`)."""
 LEAST = 400
 REACH, TURN = 6.0, 0.01
 """Pixels and radians by which a camera moves and turns to either side, at most."""
-POSES, STEPS, SIDE, MARGIN = 160, 10, 41, 32
+POSES, SIDE, MARGIN = 160, 41, 32
 FIGURES = ("one", "parts", "true", "blurry", "like one", "like parts", "gain")
 
 
@@ -81,7 +74,7 @@ def main(
     for (index, (name, x)), turn in product(enumerate(large[:limit]), (TURN, 0.0)):
         case = simulated(name, x, turn, Seeds(seed, index))
         rows.append({"name": name, "turned": turn > 0, **measured(case, learned)})
-        report(", ".join(f"{key} {_shown(value)}" for key, value in rows[-1].items()))
+        report(", ".join(f"{key} {shown(value)}" for key, value in rows[-1].items()))
     summary = {
         "settings": {"limit": limit, "seed": seed, "sigma": SIGMA, "turn": TURN, "prior": prior},
         "turned": summarised([row for row in rows if row["turned"]]),
@@ -166,7 +159,7 @@ def measured(case: Case, prior: Prior) -> dict[str, Any]:
     true = kernels_of(case, *_parts(grid))
     noisy = PARTS_ERROR if grid.kernel.ndim == 4 else KERNEL_ERROR
     told = ((one.kernel, KERNEL_ERROR), (grid.kernel, noisy), (true, SIGMA))
-    restored = [_restored(case.y, *each, prior) for each in told]
+    restored = [picture(case.y, *each, prior, Seeds(0)) for each in told]
     errors = [distance(picture, case.x) for picture in (*restored, case.y)]
     row |= dict(zip(FIGURES, (-10 * math.log10(error) for error in errors), strict=False))
     return row | {
@@ -201,12 +194,12 @@ def markdown(summary: dict[str, Any]) -> str:
     heads = ["photos", "refused", "varies", *(name for name in FIGURES if name != "gain")]
     lines = [f"| camera | {' | '.join(heads)} |", "|---" + "|---:" * len(heads) + "|"]
     for kind in ("turned", "not turned"):
-        lines.append(f"| {kind} | {' | '.join(_shown(summary[kind][head]) for head in heads)} |")
+        lines.append(f"| {kind} | {' | '.join(shown(summary[kind][head]) for head in heads)} |")
     heads = ["varies", *FIGURES]
     lines += ["", f"| photo | turned | {' | '.join(heads)} |", "|---|---" + "|---:" * 8 + "|"]
     for row in summary["photos"]:
-        shown = " | ".join(_shown(row[head]) for head in heads)
-        lines.append(f"| {row['name']} | {'yes' if row['turned'] else 'no'} | {shown} |")
+        cells = " | ".join(shown(row[head]) for head in heads)
+        lines.append(f"| {row['name']} | {'yes' if row['turned'] else 'no'} | {cells} |")
     return "\n".join(["# Blur that varies", "", LEGEND, *lines]) + "\n"
 
 
@@ -223,25 +216,3 @@ def _alike(kernel: Tensor, true: Tensor) -> float:
     )
     pairs = zip(each, true.flatten(0, 1), strict=True)
     return sum(correlation(*pair) for pair in pairs) / len(each)
-
-
-@torch.no_grad()
-def _restored(y: Tensor, kernel: Tensor, sigma: float, prior: Prior) -> Tensor:
-    one = kernel.ndim == 2
-    blur: LinearOperator = (
-        Blur(kernel, "valid") if one else GridBlur(kernel, y.shape[2], y.shape[3])
-    )
-    shape = blur.image_shape(tuple(y.shape))
-    frame = padding(shape, prior.multiple)
-    seen = Measurement(y, blur @ frame if frame else blur, Gaussian(sigma))
-    *_, last = dpir(seen, prior, Seeds(0), steps=STEPS)
-    x = prior.decode(last.x0)
-    x = frame(x) if frame else x
-    top, left = ((a - b) // 2 for a, b in zip(x.shape[2:], y.shape[2:], strict=True))
-    return x[..., top : top + y.shape[2], left : left + y.shape[3]]
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.2f}" if isinstance(value, float) else str(value)

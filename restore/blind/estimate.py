@@ -45,8 +45,9 @@ class Unknowable(ValueError):
 class Blind:
     """A kernel (kh, kw) that was estimated: odd, centred, non-negative, of sum one.
 
-    family: "motion", "disk", "gaussian" or "free"; parameters: its "length" and "angle", "radius"
-    or "sigma", in pixels and degrees, none for a free kernel. noise: standard deviation of the
+    family: "motion", "disk", "gaussian" or "free", or "varying" for kernels (R, C, kh, kw) of equal
+    parts; parameters: its "length" and "angle", "radius" or "sigma", in pixels and degrees, none
+    for a free kernel. noise: standard deviation of the
     photo's noise on [0, 1]. confidence: in [0, 1], the middle correlation with the other free
     estimates, times 1 - exp(-evidence / 30). report: the evidence for every candidate, in
     nats above no blur, the window (top, left, height, width) that was looked at, and by how much it

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from operators.blur import Blur
 from operators.measurement import Measurement
 from operators.noise import Gaussian
 from operators.seeds import Seeds
+from operators.varying import blur_by
 from priors.base import Prior
 from restore.blind.estimate import Blind, correlation
 from restore.blind.free import centred, cut, fitted, gradient
@@ -54,7 +54,7 @@ def refined(found: Blind, image: Tensor, prior: Prior, *, turns: int = TURNS) ->
     kernel = found.kernel.float().cpu()
     for turn in range(turns):
         wide = _roomy(kernel, min(y.shape[2:]) // 2)
-        x = _picture(y, wide, max(DOUBT * found.noise, LEAST), prior, Seeds(turn))
+        x = picture(y, wide, max(DOUBT * found.noise, LEAST), prior, Seeds(turn))
         kernel = _refitted(wide, x.mean(1)[0].cpu(), y.mean(1)[0].cpu())
     if correlation(kernel, found.kernel.float().cpu()) < ALIKE:
         return found
@@ -62,17 +62,21 @@ def refined(found: Blind, image: Tensor, prior: Prior, *, turns: int = TURNS) ->
     return replace(found, kernel=kernel.to(found.kernel), report=report)
 
 
-def _picture(y: Tensor, kernel: Tensor, sigma: float, prior: Prior, seeds: Seeds) -> Tensor:
-    """The picture (1, 3, H, W) in the frame of y."""
+@torch.no_grad()
+def picture(y: Tensor, kernel: Tensor, sigma: float, prior: Prior, seeds: Seeds) -> Tensor:
+    """Give the picture (1, 3, H, W), in the frame of y, that the prior and a kernel make of y.
+
+    kernel: (kh, kw), or (R, C, kh, kw) of parts; sigma: noise that it is told of, on [0, 1].
+    """
     colour = y.expand(-1, 3, -1, -1)
-    blur = Blur(kernel.to(y), "valid")
+    blur = blur_by(kernel, colour, "valid")
     frame = padding(blur.image_shape(colour.shape), prior.multiple)
     operator = blur @ frame if frame else blur
     *_, last = dpir(Measurement(colour, operator, Gaussian(sigma)), prior, seeds, steps=STEPS)
     x = prior.decode(last.x0)
     x = frame(x) if frame else x
-    half = len(kernel) // 2
-    return x[..., half : half + y.shape[2], half : half + y.shape[3]]
+    down, right = (side // 2 for side in kernel.shape[-2:])
+    return x[..., down : down + y.shape[2], right : right + y.shape[3]]
 
 
 def _refitted(kernel: Tensor, x: Tensor, y: Tensor) -> Tensor:

@@ -31,8 +31,8 @@ STEP, MOST = 160, 28
 REACH, LEAST = 64, 224
 """Pixels by which a part looks beyond its borders, and the side that it looks at, at least."""
 CLEAR = 12.0
-"""Nats that a part has to gain by a kernel of its own, in the mean: where the blur is one and was
-found, parts gain 6, once 23, and 43 to 180 where the camera turned by a degree meanwhile."""
+"""Nats that a part has to gain by a kernel of its own, in the mean. In `photomend bench shake` they
+gain 21 to 106 where the camera turned, and 16 at most where it did not; of weaves 800 and more."""
 
 
 class Parts(NamedTuple):

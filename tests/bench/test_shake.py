@@ -21,14 +21,13 @@ SIZE = 170
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small photos, few steps, an estimate of one kernel that is never far off."""
+    """Small photos, an estimate of one kernel that is never far off."""
 
     def estimate(y: Tensor) -> Blind:
         report = {"evidence": {}, "reduction": 1, "window": (0, 0, *y.shape[2:])}
         return Blind(kernels.gaussian(2.5), "gaussian", {"sigma": 2.5}, 0.01, 0.9, report)
 
     monkeypatch.setattr(shake, "LEAST", SIZE)
-    monkeypatch.setattr(shake, "STEPS", 6)
     monkeypatch.setattr(shake, "estimate_kernel", estimate)
 
 

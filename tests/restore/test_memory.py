@@ -138,7 +138,17 @@ def test_a_projection_into_bins_takes_no_more_than_is_said() -> None:
     with torch.no_grad(), Held("cpu") as held:
         operator.projected(seen, 0.9 * x)
     kept = 2 * x.element_size()  # the photo and the picture before
-    assert 0.6 * PICTURE < held.most / x.numel() + kept < COMPRESSED
+    assert 0.4 * COMPRESSED < held.most / x.numel() + kept < 0.7 * COMPRESSED
+
+
+def test_what_a_jpeg_file_says_needs_more_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("restore.memory.memory_held", lambda: 10**9)
+    y = photo(96, 96)
+    between = 10**9 + y.numel() * (PICTURE + COMPRESSED) // 2 + TILE * 96**2
+    restorer = Restorer(max_memory=between)
+    restorer.stream(y, Exposure(Identity(), Camera()), noise=0.01)
+    with pytest.raises(NotEnoughMemory):
+        restorer.stream(y, Exposure(Identity(), Camera(jpeg=Jpeg(50))), noise=0.01)
 
 
 class Weak:
