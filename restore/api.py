@@ -21,9 +21,10 @@ from restore import solvers
 from restore.blind import Blind, estimate_kernel
 from restore.blind.refined import refined
 from restore.blind.varying import varied
-from restore.camera import camera_of, camera_of_small, file_sigma, small_sigma
-from restore.guessed import trial_options, with_estimate
+from restore.camera import camera_of, camera_of_small, file_sigma, rivals, small_sigma
+from restore.guessed import trial_options, with_estimate, with_kernel
 from restore.images import Photo, read, read_mask
+from restore.improbable import cost_by
 from restore.observed import fitted, hidden_noise, measured, own
 from restore.preparation import CALL, OWN
 from restore.restorer import Restorer
@@ -58,10 +59,11 @@ def deblur(
     found, its report's "blur" how sure that is; a noise of None is then at least 0.01, for parts
     0.02, larger where trials need it (`restore.guessed`). boundary: beyond the frame: "valid"
     supposes nothing (photos from a camera); others are for simulated blur. camera: "auto", of a
-    file, bytes or PIL image: light was blurred, then clipped, coded, compressed, else "none",
-    values were (`operators.exposure`); "srgb", without JPEG; a `Camera`. All else as of `Restorer`.
+    file, bytes or PIL image by trials: light was blurred, then clipped, coded, compressed, or the
+    coded values were; else "none", values (`operators.exposure`); "srgb", without JPEG; a `Camera`.
 
-    PhotoError; PriorError; ValueError, also NotBlurred and Unknowable, of which no blur is known.
+    All else as of `Restorer`. PhotoError; PriorError; ValueError, also NotBlurred and Unknowable,
+    of which no blur is known.
     """
     check_names(options, samples, "kernel", "boundary", "camera")
     seen, solver = read(photo), chosen_solver(options, samples)
@@ -73,11 +75,12 @@ def deblur(
         asked = (1, True, trial_options(options, solver)) if trial else (samples, polish, options)
         return _deblurred(seen, light, model, noise, seed, *asked)
 
-    if not found:
-        return _told(run(model, noise), noise)
-    models = (model, None) if camera == "auto" else (model,)
-    hidden = {one: file_sigma(seen.pixels, one) for one in models}
-    return _told(with_estimate(found, noise, hidden, run), noise)
+    cameras = rivals(model) if camera == "auto" else [model]
+    hidden = {one: file_sigma(seen.pixels, one) for one in cameras}
+    cost = cost_by(made(options)[0])
+    if found:
+        return _told(with_estimate(found, noise, hidden, run, cost), noise)
+    return _told(with_kernel(noise, hidden, run, cost), noise)
 
 
 def upscale(

@@ -40,6 +40,17 @@ def camera_of(photo: Photo, given: str | Camera, solver: Solver) -> Camera | Non
     return Camera(bits=bits, jpeg=jpeg_of(photo) if given == "auto" else None)
 
 
+def rivals(likeliest: Camera | None) -> list[Camera | None]:
+    """The cameras that a photo may have, if nothing but its file tells, the likeliest first.
+
+    Programs blur coded values; and a file may have been made otherwise than by its last tables.
+    """
+    if likeliest is None:
+        return [None]
+    coded = [] if likeliest.jpeg is None else [replace(likeliest, curve=False)]
+    return [likeliest, *coded, None]
+
+
 def camera_of_small(photo: Photo, given: str | Camera, solver: Solver) -> Camera | None:
     """The camera of a photo that was made small: that of `camera_of`, but "auto" is its JPEG alone.
 

@@ -1,12 +1,16 @@
-"""Results whose kernel was estimated: what is wrong with it counts as noise.
+"""Results of blur by what had to be guessed: the camera, and the noise that a kernel's errors are.
 
-How much that is, and whether what a camera does explains the photo or only a plain blur does, is
-tried before: a restoration of few steps leaves a residual within a tenth of what the whole leaves.
+Whether light was blurred, as a camera does it, or the coded values, as programs do, is decided by
+trials, restorations of few steps, where the file does not tell: taken is what makes photo and
+picture likeliest, the one by chi-square, the other by the prior (`restore.improbable`). What is
+wrong with an estimated kernel counts as noise. How much that is, is told by the trial's residual,
+which is within a tenth of what the whole leaves.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any, NamedTuple, Protocol
 
 from operators.exposure import Camera
@@ -26,6 +30,12 @@ SAFE = 1.15
 """Chi-square of a trial from which on the whole might be refused."""
 NEAR = 1.5
 """Up to here as much noise as a trial lacks made the whole consistent wherever it was tried."""
+LEAST = 0.2
+"""Chi-square of a trial below which there is less noise: at half of it the whole would be taken to
+follow the noise."""
+
+Cost = Callable[[Result], float]
+"""Nats a value by which the prior finds a result improbable."""
 
 
 class Run(Protocol):
@@ -37,11 +47,25 @@ class Run(Protocol):
         """By a camera's chain or a plain blur, with a noise on [0, 1]."""
 
 
+class Trial(NamedTuple):
+    """A camera or none, the result of few steps, and the nats of each that was compared with it."""
+
+    camera: Camera | None
+    result: Result
+    compared: dict[str, float]
+
+    @property
+    def chi_square(self) -> float:
+        """Of what the result leaves."""
+        return _chi_square(self.result)
+
+
 class Plan(NamedTuple):
-    """A camera or none, and the noise to restore with."""
+    """A camera or none, the noise to restore with, and the trial that says so."""
 
     camera: Camera | None
     noise: float | Noise
+    compared: dict[str, float]
 
 
 def trial_options(options: dict[str, Any], solver: Solver) -> dict[str, Any]:
@@ -56,63 +80,109 @@ def trial_options(options: dict[str, Any], solver: Solver) -> dict[str, Any]:
     return {**own, "solver": "dpir", "steps": STEPS}
 
 
+def with_kernel(
+    noise: float | Noise | None, hidden: Mapping[Camera | None, float | None], run: Run, cost: Cost
+) -> Result:
+    """The result of a known kernel by the likeliest camera; arguments as of `with_estimate`."""
+    first, *_ = rounds(hidden)
+    if len(first) == 1:
+        return run(first[0], noise)
+    best = _best(first, noise, run, cost)
+    return _compared(run(best.camera, noise), best.compared)
+
+
 def with_estimate(
     found: Blind,
     noise: float | Noise | None,
     hidden: Mapping[Camera | None, float | None],
     run: Run,
+    cost: Cost,
 ) -> Result:
     """The result of an estimated kernel, whose errors count as noise where none is given.
 
-    hidden: the cameras that come into question, the likeliest first, and the noise that the file
-    hides by each. Of them the first is taken that explains the photo, else the last. Where the
-    whole is refused nevertheless, it is done again with as much noise as it lacks.
+    hidden: the cameras that come into question, and the noise that the file hides by each. Of those
+    by the file's JPEG the likeliest is taken if it explains the photo, else the likeliest of the
+    others. Where the whole is refused nevertheless, it is done again with the noise that it lacks.
     """
     seen = {one: replace(found, noise=max(found.noise, hidden[one] or 0)) for one in hidden}
-    plan = _chosen(seen, noise, run)
+    plan = _chosen(seen, noise, run, cost)
     result = run(plan.camera, plan.noise)
     if noise is None and isinstance(plan.noise, float) and not result.accepted:
-        result = run(plan.camera, _lacking(plan.noise, result))
+        result = run(plan.camera, _fitting(plan.noise, result))
     names = ("family", "parameters", "confidence", "noise")
     told = {name: getattr(seen[plan.camera], name) for name in names}
     report = {**result.report, "blur": {**told, **found.report}}
-    return replace(result, kernel=found.kernel.cpu(), report=report)
+    return _compared(replace(result, kernel=found.kernel.cpu(), report=report), plan.compared)
 
 
-def _chosen(seen: Mapping[Camera | None, Blind], noise: float | Noise | None, run: Run) -> Plan:
-    *others, last = seen
-    for camera in others:
-        plan = _tried(camera, seen[camera], noise, run)
-        if plan is not None:
+def rounds(cameras: Mapping[Camera | None, Any]) -> list[list[Camera | None]]:
+    """Cameras that can be compared with each other, in order: those of one compression."""
+    return [list(group) for _, group in groupby(cameras, lambda one: bool(one and one.jpeg))]
+
+
+def _chosen(
+    seen: Mapping[Camera | None, Blind], noise: float | Noise | None, run: Run, cost: Cost
+) -> Plan:
+    *others, last = rounds(seen)
+    for cameras in others:
+        plan, explains = _told(cameras, seen[cameras[0]], noise, run, cost)
+        if explains or (noise is None and run(plan.camera, plan.noise, trial=True).accepted):
             return plan
+    if noise is not None and len(last) == 1:
+        return Plan(last[0], noise, {})
+    return _told(last, seen[last[0]], noise, run, cost)[0]
+
+
+def _told(
+    cameras: Sequence[Camera | None],
+    found: Blind,
+    noise: float | Noise | None,
+    run: Run,
+    cost: Cost,
+) -> tuple[Plan, bool]:
+    """The plan with the best of some cameras and the noise that there has to be; whether that
+    surely explains the photo."""
     if noise is not None:
-        return Plan(last, noise)
-    return _told(last, seen[last], run)[0]
-
-
-def _tried(
-    camera: Camera | None, found: Blind, noise: float | Noise | None, run: Run
-) -> Plan | None:
-    """The plan with a camera, if it explains the photo."""
-    if noise is not None:
-        plan, sure = Plan(camera, noise), False
-    else:
-        plan, sure = _told(camera, found, run)
-    return plan if sure or run(*plan, trial=True).accepted else None
-
-
-def _told(camera: Camera | None, found: Blind, run: Run) -> tuple[Plan, bool]:
-    """The plan with a camera and the noise that there has to be; whether that surely explains."""
+        best = _best(cameras, noise, run, cost)
+        return Plan(best.camera, noise, best.compared), best.result.accepted
     least = max(found.noise, KERNEL_ERROR if found.kernel.ndim == 2 else PARTS_ERROR)
-    result = run(camera, least, trial=True)
-    if result.accepted and _chi_square(result) <= SAFE:
-        return Plan(camera, least), True
-    return Plan(camera, _lacking(least, result)), _chi_square(result) <= NEAR
+    best = _best(cameras, least, run, cost)
+    if best.result.accepted and LEAST <= best.chi_square <= SAFE:
+        return Plan(best.camera, least, best.compared), True
+    fitting = _fitting(least, best.result)
+    return Plan(best.camera, fitting, best.compared), best.chi_square <= NEAR
 
 
-def _lacking(noise: float, result: Result) -> float:
-    """The noise that a residual says there was."""
-    return noise * math.sqrt(_chi_square(result))
+def _best(
+    cameras: Sequence[Camera | None], noise: float | Noise | None, run: Run, cost: Cost
+) -> Trial:
+    """The trial with the camera that makes photo and picture likeliest; ties for the first."""
+    results = [run(camera, noise, trial=True) for camera in cameras]
+    if len(results) == 1:
+        return Trial(cameras[0], results[0], {})
+    nats = [_chi_square(result) / 2 + cost(result) for result in results]
+    best = min(range(len(nats)), key=nats.__getitem__)
+    compared = dict(zip(map(_title, cameras), nats, strict=True))
+    return Trial(cameras[best], results[best], compared)
+
+
+def _title(camera: Camera | None) -> str:
+    if camera is None:
+        return "none"
+    return ("srgb" if camera.curve else "values") + (" and jpeg" if camera.jpeg else "")
+
+
+def _compared(result: Result, compared: dict[str, float]) -> Result:
+    """The result, with the nats of the cameras that were compared, if any were, in its report."""
+    if not compared:
+        return result
+    return replace(result, report={**result.report, "camera_trials": compared})
+
+
+def _fitting(noise: float, result: Result) -> float:
+    """The noise that a residual says there was, of which LEAST may be left."""
+    chi_square = _chi_square(result)
+    return noise * math.sqrt(chi_square if chi_square > 1 else min(chi_square / LEAST, 1))
 
 
 def _chi_square(result: Result) -> float:

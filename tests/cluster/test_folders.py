@@ -51,6 +51,7 @@ def test_a_folder_is_restored_as_on_one_machine(empty: Path) -> None:
 
 
 @needs_ray
+@pytest.mark.slow
 def test_a_store_is_restored_as_a_folder_is(two_nodes: Nodes, empty: Path) -> None:
     names = album(5, strange="a b%20\u00fc#[1].png")
     for name in names[1:]:

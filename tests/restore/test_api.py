@@ -14,11 +14,13 @@ from torch import Tensor
 import restore
 from operators import kernels
 from operators.blur import Blur
-from operators.exposure import Camera
+from operators.exposure import Camera, Exposure
+from operators.jpeg import Jpeg
 from operators.mask import random_mask
-from operators.measurement import Measurement
+from operators.measurement import Measurement, simulate
 from operators.noise import Gaussian
 from operators.resize import Downsample
+from operators.seeds import Seeds
 from operators.tone import Gamma
 from restore.blind import Blind, NotBlurred, correlation
 from restore.guessed import KERNEL_ERROR, with_estimate
@@ -318,7 +320,23 @@ def test_a_blur_that_is_not_given_is_estimated() -> None:
     assert "blur" not in given.report
 
 
-CAMERA = Camera()
+@pytest.mark.parametrize("camera", [None, Camera()])
+@pytest.mark.parametrize("kernel", [kernels.motion(9, 30), None])
+def test_whether_light_was_blurred_or_values_shows(
+    camera: Camera | None, kernel: Tensor | None
+) -> None:
+    blur = Blur(kernels.motion(9, 30), "valid")
+    operator = blur if camera is None else Exposure(blur, camera)
+    light = Gamma()(scene(128)[0].expand(1, 3, -1, -1).square())
+    y = simulate(operator, Gaussian(0.01), light, Seeds(0)).y[0].permute(1, 2, 0)
+    photo = png((255 * y.clamp(0, 1)).round().byte().numpy())
+    report = restore.deblur(photo, kernel=kernel, **FAST).report
+    trials = report["camera_trials"]
+    assert min(trials, key=trials.get) == ("none" if camera is None else "srgb")
+    assert (report["camera"] is None) == (camera is None)
+
+
+CAMERA, FILED, CODED = Camera(), Camera(jpeg=Jpeg(75)), Camera(curve=False, jpeg=Jpeg(75))
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.25])
@@ -332,21 +350,32 @@ CAMERA = Camera()
         ([None], [1.0, 4.0, 1.0], None, [(None, 1, True), (None, 1, False), (None, 2, False)]),
         # near the bound the whole might be refused
         ([None], [1.21, 1.0], None, [(None, 1, True), (None, 1.1, False)]),
+        # what is left is less than noise: there is less of it
+        ([None], [0.05, 0.5], None, [(None, 1, True), (None, 0.5, False)]),
         # the camera explains the photo, if only with more noise
-        ([CAMERA, None], [4.0, 1.0, 1.0],
-         None, [(CAMERA, 1, True), (CAMERA, 2, True), (CAMERA, 2, False)]),
-        ([CAMERA, None], [1.44, 1.0], None, [(CAMERA, 1, True), (CAMERA, 1.2, False)]),
+        ([FILED, None], [4.0, 1.0, 1.0],
+         None, [(FILED, 1, True), (FILED, 2, True), (FILED, 2, False)]),
+        ([FILED, None], [1.44, 1.0], None, [(FILED, 1, True), (FILED, 1.2, False)]),
         # it does not, a plain blur does
-        ([CAMERA, None], [4.0, 2.0, 1.0, 1.0],
-         None, [(CAMERA, 1, True), (CAMERA, 2, True), (None, 1, True), (None, 1, False)]),
+        ([FILED, None], [4.0, 2.0, 1.0, 1.0],
+         None, [(FILED, 1, True), (FILED, 2, True), (None, 1, True), (None, 1, False)]),
         # neither does, before there is so much noise that it does
-        ([CAMERA, None], [4.0, 2.0, 9.0, 9.0, 1.0], None,
-         [(CAMERA, 1, True), (CAMERA, 2, True), (None, 1, True), (None, 3, False),
+        ([FILED, None], [4.0, 2.0, 9.0, 9.0, 1.0], None,
+         [(FILED, 1, True), (FILED, 2, True), (None, 1, True), (None, 3, False),
           (None, 9, False)]),
+        # of cameras with one compression the likeliest is taken: photo and picture both count
+        ([CAMERA, None], [1.0, 0.9, 1.0],
+         None, [(CAMERA, 1, True), (None, 1, True), (CAMERA, 1, False)]),
+        ([CAMERA, None], [1.0, 0.7, 1.0],
+         None, [(CAMERA, 1, True), (None, 1, True), (None, 1, False)]),
+        ([FILED, CODED, None], [1.0, 0.7, 1.0],
+         None, [(FILED, 1, True), (CODED, 1, True), (CODED, 1, False)]),
         # a noise that is given stays
         ([None], [9.0], 0.02, [(None, 2, False)]),
-        ([CAMERA, None], [9.0, 9.0], 0.02, [(CAMERA, 2, True), (None, 2, False)]),
-        ([CAMERA, None], [1.0, 1.0], 0.02, [(CAMERA, 2, True), (CAMERA, 2, False)]),
+        ([FILED, None], [9.0, 9.0], 0.02, [(FILED, 2, True), (None, 2, False)]),
+        ([CAMERA, None], [1.0, 0.5, 1.0], 0.02,
+         [(CAMERA, 2, True), (None, 2, True), (None, 2, False)]),
+        ([FILED, None], [1.0, 1.0], 0.02, [(FILED, 2, True), (FILED, 2, False)]),
     ],
 )  # fmt: skip
 def test_the_errors_of_an_estimated_kernel_count_as_noise(
@@ -357,13 +386,18 @@ def test_the_errors_of_an_estimated_kernel_count_as_noise(
     def run(camera: Any, noise: Any, /, *, trial: bool = False) -> Result:
         tried.append((camera, pytest.approx(noise / KERNEL_ERROR), trial))
         chi_square = next(left)
-        certificate = {"chi_square": [chi_square], "accepted": [chi_square < 1.22]}
-        return Result(PIXELS, PIXELS[None], None, {"certificate": certificate, "noise": {}})
+        certificate = {"chi_square": [chi_square], "band": [0.0, 1.22], "unexplained": [0.0]}
+        report = {"certificate": certificate, "noise": {}, "by": camera}
+        return Result(PIXELS, PIXELS[None], None, report)
 
     sigma = scale * KERNEL_ERROR
     blind = Blind(torch.ones(1, 1), "free", {}, sigma, 0.5, {})
     hidden = {camera: sigma / 2 for camera in cameras}
-    report = with_estimate(blind, noise, hidden, run).report
+
+    def cost(result: Result) -> float:
+        return 0.1 if result.report["by"] in (None, CODED) else 0.0
+
+    report = with_estimate(blind, noise, hidden, run, cost).report
     assert tried == expected
     assert report["blur"]["noise"] == sigma
 

@@ -166,6 +166,7 @@ def assert_control(
     assert_exact(found, count)
 
 
+LONG = {"mcgdiff-gaussian"}
 QUICKLY = [
     pytest.param(
         name,
@@ -173,7 +174,10 @@ QUICKLY = [
         SCHEDULES[curve],
         space == "latent",
         id=f"{name}-{kind}-{curve}-{space}",
-        marks=slow if (curve, space) != ("vp", "latent") and EXACT[name].quick < 2000 else (),
+        marks=slow
+        if f"{name}-{kind}" in LONG
+        or ((curve, space) != ("vp", "latent") and EXACT[name].quick < 2000)
+        else (),
     )
     for name, kind in CONTROLS
     for curve in SCHEDULES
@@ -233,6 +237,7 @@ def test_the_prior_for_the_posterior_is_found_by_the_misfit_alone() -> None:
 
 
 QUICK: dict[str, dict[str, Any]] = {
+    "mcgdiff": {"count": 800},
     "psld": {"count": 1000},
 }
 """Options with which the documented figures are checked faster, and numbers of draws."""
