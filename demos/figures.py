@@ -74,12 +74,17 @@ def pictures(
         axis.set_axis_off()
     for axis, (title, values) in zip(grid.flat, shown, strict=False):
         draw(axis, values, title)
+        centred(axis, values, wide / tall)
     if zoom is not None:
         for above, below, (_, values) in zip(grid[0], grid[-1], shown, strict=True):
-            top, left, side = (round(n * values.shape[-1] / wide) for n in zoom)
-            box = Rectangle((left, top), side, side, fill=False, color="white", lw=1.2)
+            down, over = values.shape[-2] / tall, values.shape[-1] / wide
+            top, high = round(zoom[0] * down), round(zoom[2] * down)
+            left, broad = round(zoom[1] * over), round(zoom[2] * over)
+            box = Rectangle((left, top), broad, high, fill=False, color="white", lw=1.2)
             above.add_patch(box)
-            draw(below, values[..., top : top + side, left : left + side])
+            part = values[..., top : top + high, left : left + broad]
+            draw(below, part)
+            centred(below, part, 1.0)
     show(figure, caption, photo=True)
 
 
@@ -93,6 +98,13 @@ def draw(axis: Any, values: Tensor, title: str = "") -> None:
         pixels = values[0].clamp(0, 1).permute(1, 2, 0).numpy()
         axis.imshow(np.repeat(pixels, 3, -1) if pixels.shape[-1] == 1 else pixels)
     axis.set_title(title, pad=4)
+
+
+def centred(axis: Any, values: Tensor, ratio: float) -> None:
+    """Leave room beside a picture that is narrower than its axes: width over height."""
+    height, width = values.shape[-2:]
+    if width < ratio * height:
+        axis.set_xlim((width - ratio * height) / 2 - 0.5, (width + ratio * height) / 2 - 0.5)
 
 
 def reduced(file: io.BytesIO) -> io.BytesIO:

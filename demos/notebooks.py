@@ -64,6 +64,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("-o", "--output", type=Path, default=DEMOS, help="where they go")
     asked = parser.parse_args(words)
     os.environ["HF_HUB_OFFLINE"] = "1"
+    total = 0.0
     for source in sources(asked.numbers):
         needed = NEEDED.get(source.name[:2])
         if needed and importlib.util.find_spec(needed) is None:
@@ -75,7 +76,9 @@ def main(words: list[str] | None = None) -> int:
         target = asked.output / f"{source.stem}.ipynb"
         nbformat.write(book, target)
         size, seconds = target.stat().st_size / 1024, time.perf_counter() - began
+        total += seconds
         sys.stderr.write(f"{target.name}: {seconds:.1f} s, {size:.0f} KB\n")
+    sys.stderr.write(f"all: {total:.0f} s\n")
     return 0
 
 

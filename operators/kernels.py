@@ -1,7 +1,6 @@
 """Blur kernels: float32 tensors (kh, kw) of odd sides, non-negative, of sum one, centred."""
 
 import difflib
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,8 @@ from zipfile import BadZipFile
 import numpy
 import torch
 from torch import Tensor
+
+from operators.kernel_files import READERS
 
 LARGEST = 500
 """Sigma, radius or length in pixels beyond which a kernel is a mistake."""
@@ -86,9 +87,9 @@ def load(path: str | Path) -> Tensor:
     ValueError when the file is missing, of another type or holds no kernel.
     """
     path = Path(path)
-    reader = _READERS.get(path.suffix.lower())
+    reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise ValueError(f"kernel: {path.name!r} is none of {', '.join(_READERS)}; convert it")
+        raise ValueError(f"kernel: {path.name!r} is none of {', '.join(READERS)}; convert it")
     if not path.is_file():
         raise ValueError(f"kernel: no file {str(path)!r}; pass a kernel file or one of {FORMS}")
     try:
@@ -108,7 +109,7 @@ def parse(text: str) -> Tensor:
     ValueError in one line that names the nearest family.
     """
     family, colon, rest = text.partition(":")
-    if Path(text).suffix.lower() in _READERS:
+    if Path(text).suffix.lower() in READERS:
         return load(text)
     if family not in _FAMILIES:
         near = difflib.get_close_matches(family, _FAMILIES, n=1) or list(_FAMILIES)
@@ -194,43 +195,6 @@ def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-def _read_picture(path: Path) -> list[numpy.ndarray]:
-    from PIL import Image
-
-    with Image.open(path) as picture:
-        laid = numpy.asarray(picture.convert("F"))
-        note = json.loads(picture.info.get("photomend") or "{}")
-    counts = note.get("kernels", (1, 1)) if isinstance(note, dict) else (1, 1)
-    rows, columns = (max(int(count), 1) for count in counts)
-    if (rows, columns) == (1, 1):
-        return [laid]
-    height, width = (side // count for side, count in zip(laid.shape, (rows, columns), strict=True))
-    return [laid.reshape(rows, height, columns, width).transpose(0, 2, 1, 3)]
-
-
-def _read_npy(path: Path) -> list[numpy.ndarray]:
-    return [numpy.load(path, allow_pickle=False)]
-
-
-def _read_npz(path: Path) -> list[numpy.ndarray]:
-    with numpy.load(path, allow_pickle=False) as archive:
-        return [archive[name] for name in archive.files]
-
-
-def _read_mat(path: Path) -> list[numpy.ndarray]:
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
-    try:
-        values = [value for name, value in loadmat(path).items() if not name.startswith("__")]
-    except MatReadError as error:
-        raise ValueError(str(error)) from error
-    except NotImplementedError:
-        raise ValueError("MATLAB 7.3; save it with '-v7', or store one matrix as .npy") from None
-    cells = [value.flat if value.dtype == object else [value] for value in values]
-    return [array for cell in cells for array in cell]
-
-
 FORMS = "gaussian:SIGMA, motion:LENGTH,DEGREES, disk:RADIUS, walk:SIZE,INTENSITY,SEED"
 
 _FAMILIES: dict[str, Callable[..., Tensor]] = {
@@ -238,11 +202,4 @@ _FAMILIES: dict[str, Callable[..., Tensor]] = {
     "motion": motion,
     "disk": disk,
     "walk": _walk,
-}
-
-_READERS: dict[str, Callable[[Path], list[numpy.ndarray]]] = {
-    ".png": _read_picture,
-    ".npy": _read_npy,
-    ".npz": _read_npz,
-    ".mat": _read_mat,
 }

@@ -22,6 +22,9 @@ RAMP = 0.5
 """Width of the border in which the kernels of two parts are mixed, in parts. Of 1, bilinear, the
 windows are twice as large together, for little less error."""
 
+SMALL = 64
+"""Pixels a side up to which a kernel may be larger than any photo."""
+
 
 class Part(NamedTuple):
     """Weights (h, w) of one kernel, and where they lie in y."""
@@ -174,7 +177,16 @@ class GridBlur(Patchwork):
 
 
 def blur_by(kernel: Tensor, y: Tensor, boundary: Boundary) -> LinearOperator:
-    """Give the blur of y (B, C, H, W) by one kernel (kh, kw), or by those of parts."""
+    """Give the blur of y (B, C, H, W) by one kernel (kh, kw), or by those of parts.
+
+    ValueError for one of more than `SMALL` pixels that is more than twice as large as y.
+    """
+    sides, most = kernel.shape[-2:], [max(SMALL, 2 * side) for side in y.shape[-2:]]
+    if sides[0] > most[0] or sides[1] > most[1]:
+        raise ValueError(
+            f"kernel: of {sides[1]} x {sides[0]} pixels for a photo of {y.shape[3]} x {y.shape[2]};"
+            " give it in pixels of this photo"
+        )
     if kernel.ndim == 2:
         return Blur(kernel.to(y), boundary)
     return GridBlur(kernel.to(y), y.shape[2], y.shape[3], boundary)

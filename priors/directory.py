@@ -1,5 +1,6 @@
 """A diffusers directory: its index, its configurations, and its parts in their own classes."""
 
+import inspect
 import json
 import re
 from collections.abc import Iterator
@@ -49,8 +50,20 @@ class Directory:
         return name
 
     def scheduler(self) -> dict[str, Any]:
-        """The configuration of the scheduler, which tells the noise levels of the training."""
-        return self._json(self.place("scheduler") / "scheduler_config.json")
+        """The configuration of the scheduler, which tells the noise levels of the training.
+
+        PriorError for schedulers of neither betas nor flows: their networks are asked otherwise.
+        """
+        import diffusers
+
+        config = self._json(self.place("scheduler") / "scheduler_config.json")
+        name = str(config.get("_class_name", ""))
+        kind = getattr(diffusers, name, None)
+        known = config if kind is None else inspect.signature(kind.__init__).parameters
+        if name and not name.startswith("FlowMatch") and "beta_schedule" not in known:
+            told = f"{self.name}: networks trained for {name} are not supported"
+            raise PriorError(f"{told}; those of DDPM, DDIM and flow matching are")
+        return config
 
     def place(self, part: str) -> Path:
         """The folder of a part: its own, or the whole where parts lie side by side."""

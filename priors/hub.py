@@ -25,6 +25,8 @@ INDEX = "model_index.json"
 AUTOENCODERS = ("vae", "vqvae", "movq")
 UNUSED = ("safety_checker", "feature_extractor", "image_encoder")
 """Parts of pipelines that no prior needs."""
+SINGLE = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".gguf")
+"""Endings of checkpoints in one file, as other programs have them."""
 
 
 def load(
@@ -67,6 +69,11 @@ def locate(name: str, *, offline: bool = False) -> Path:
         return EMBEDDED
     if Path(name).is_dir():
         return Path(name)
+    if Path(name).is_file() or name.endswith(SINGLE):
+        raise PriorError(
+            f"{name}: a single file; a prior is a diffusers directory, and diffusers makes it: "
+            "StableDiffusionPipeline.from_single_file(FILE).save_pretrained(DIRECTORY)"
+        )
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
         raise PriorError(
             f'{name}: no such prior; give "embedded", a diffusers directory or a hub id owner/name'
@@ -80,6 +87,28 @@ def locate(name: str, *, offline: bool = False) -> Path:
             f"{name}: {where} ({line(error)}); check the name and the network, "
             "or use --prior embedded, which needs none"
         ) from error
+
+
+def installed() -> list[str]:
+    """The embedded prior, and the models of diffusers in the hub's cache on this machine.
+
+    Those that were fetched of a branch, tag or commit alone are named with it.
+    """
+    from huggingface_hub import CacheNotFound, scan_cache_dir
+
+    try:
+        repositories = scan_cache_dir().repos
+    except CacheNotFound:
+        return ["embedded"]
+    found: list[str] = []
+    for repository in repositories:
+        if repository.repo_type == "model":
+            for revision in repository.revisions:
+                if any(file.file_name == INDEX for file in revision.files):
+                    refs = sorted(revision.refs) or [revision.commit_hash]
+                    which = "" if "main" in refs else f"@{refs[0]}"
+                    found.append(f"{repository.repo_id}{which}")
+    return ["embedded", *sorted(found)]
 
 
 def describe(name: str) -> Description:

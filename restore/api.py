@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ from operators.noise import Noise
 from operators.resize import Downsample, Filter
 from operators.varying import blur_by
 from restore import solvers
-from restore.blind import Blind, estimate_kernel
+from restore.blind import Blind
 from restore.blind.refined import refined
-from restore.blind.varying import varied
+from restore.blurred import blur_of
 from restore.camera import camera_of, camera_of_small, file_sigma, rivals, small_sigma
 from restore.guessed import trial_options, with_estimate, with_kernel
 from restore.images import Photo, read, read_mask
@@ -62,8 +63,7 @@ def deblur(
     file, bytes or PIL image by trials: light was blurred, then clipped, coded, compressed, or the
     coded values were; else "none", values (`operators.exposure`); "srgb", without JPEG; a `Camera`.
 
-    All else as of `Restorer`. PhotoError; PriorError; ValueError, also NotBlurred and Unknowable,
-    of which no blur is known.
+    All else as of `Restorer`. PhotoError; PriorError; ValueError, also NotBlurred, Unknowable.
     """
     check_names(options, samples, "kernel", "boundary", "camera")
     seen, solver = read(photo), chosen_solver(options, samples)
@@ -77,10 +77,8 @@ def deblur(
 
     cameras = rivals(model) if camera == "auto" else [model]
     hidden = {one: file_sigma(seen.pixels, one) for one in cameras}
-    cost = cost_by(made(options)[0])
-    if found:
-        return _told(with_estimate(found, noise, hidden, run, cost), noise)
-    return _told(with_kernel(noise, hidden, run, cost), noise)
+    by = partial(with_estimate, found) if found else with_kernel
+    return _told(by(noise, hidden, run, cost_by(made(options)[0])), noise)
 
 
 def upscale(
@@ -198,7 +196,7 @@ def _told(result: Result, noise: float | Noise | None) -> Result:
 
 def _estimated(photo: Photo, noise: float | Noise | None, options: dict[str, Any]) -> Blind:
     sigma = float(noise) if isinstance(noise, int | float) and noise > 0 else None
-    found = varied(estimate_kernel(photo.pixels, sigma=sigma), photo.pixels, sigma=sigma)
+    found = blur_of(photo, sigma)
     restorer, _ = made(options)
     return refined(found, photo.pixels.to(restorer.device), restorer.prior)
 

@@ -18,6 +18,8 @@ from restore.solvers import Solver
 CAMERAS = ("auto", "none", "srgb")
 LEAST_BLOCKS = 64
 """As many have to be flat for the noise of a JPEG to be told from them."""
+TRANSPOSED = (5, 6, 7, 8)
+"""Orientations of files whose rows are the photo's columns."""
 LOW = (1, 8, 9)
 """The coefficients that tell whether a block is flat."""
 
@@ -69,6 +71,15 @@ def jpeg_of(photo: Photo) -> Jpeg | None:
     if photo.subsampling not in get_args(Subsampling):
         return None
     return Jpeg(photo.tables, cast(Subsampling, photo.subsampling), photo.orientation)
+
+
+def steps_of(photo: Photo) -> Tensor | None:
+    """The steps (8, 8) of the luma of a JPEG on [0, 1], upright as its pixels; None for others."""
+    jpeg = jpeg_of(photo)
+    if jpeg is None:
+        return None
+    steps = jpeg.tables(photo.pixels)[0] / 255
+    return steps.T if photo.orientation in TRANSPOSED else steps
 
 
 def file_sigma(pixels: Tensor, camera: Camera | None) -> float | None:

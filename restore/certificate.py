@@ -5,10 +5,13 @@
 The true picture, and a draw from the exact posterior, have chi^2 = 1 +- sqrt(2 / m). A mean of the
 posterior has less, for it leans towards y by an unknown number of degrees of freedom. The same
 over parts of the photo tells where it is not explained: what moved by itself, burnt out, or lies
-at another distance.
+at another distance. Over parts of the frequencies it tells whether what is left is noise, which
+has as much in each of them: a kernel that is nearly right leaves a residual of the right size, but
+all of it where the photo has its edges.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,6 +26,7 @@ from restore.solvers.base import QUANTISATION
 
 CONSISTENT = "consistent with the photo"
 UNEXPLAINED = "does not explain the photo: kernel, noise or mask may be wrong"
+STRUCTURED = "does not explain the photo: what it leaves is not noise; the kernel may be wrong"
 OVERFITTED = "follows the noise (over-fitted)"
 
 _DEVIATIONS = 4.0
@@ -30,6 +34,8 @@ _DEVIATIONS = 4.0
 _SIGMA_TOLERANCE = 0.1
 _LEAST = 0.1
 _PARTS, _PART_SIDE = 16, 16
+# Of the photo's power at a frequency, what solvers and autoencoders leave of it without any noise.
+_LEFT = 4e-5
 # Below one level of 8 bits no noise is seen, and following the photo to the letter is right.
 _VISIBLE_SIGMA = 1 / 255
 
@@ -43,7 +49,8 @@ class Certificate:
     is too narrow, above all, leaves a picture that explains the photo and is not sharp. map holds
     the chi-square of each part of the measurement, rows from the top, at most 16 x 16 parts of at
     least 16 pixels, None where nothing was measured; unexplained is the share of parts above their
-    band.
+    band. structure is the highest chi-square of at most 16 x 8 parts of the frequencies, and what
+    is accepted of it; None where the noise is not white, as in a JPEG.
     """
 
     chi_square: list[float]
@@ -52,6 +59,7 @@ class Certificate:
     verdict: list[str]
     map: list[list[list[float | None]]]
     unexplained: list[float]
+    structure: list[tuple[float, float] | None]
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields as JSON-able values."""
@@ -76,8 +84,8 @@ def certify(measurement: Measurement[Operator], x: Tensor) -> Certificate:
     clean = measurement.operator(x)
     variance = measurement.noise.variance(clean).clamp(min=QUANTISATION**2)
     measured = _measured(measurement.operator, x)
-    squares = (measurement.y - clean).square() / variance * measured
-    measured = chance * measured
+    residual = (measurement.y - clean) / variance.sqrt() * measured
+    squares, measured = residual.square(), chance * measured
     count = measured.flatten(1).sum(1).clamp(min=1)
     chi_square = (squares.flatten(1).sum(1) / count).tolist()
     band = (
@@ -85,13 +93,24 @@ def certify(measurement: Measurement[Operator], x: Tensor) -> Certificate:
         float(_highest(count.min())),
     )
     parts, unexplained = _parts(squares, measured)
-    verdict = [_verdict(value, band) for value in chi_square]
-    accepted = [one == CONSISTENT for one in verdict]
-    verdict = [
-        f"{one}, but for {share:.1%} of it" if one == CONSISTENT and share else one
-        for one, share in zip(verdict, unexplained, strict=True)
+    structure: list[tuple[float, float] | None] = [None] * len(x)
+    if not isinstance(chance, Tensor) or chance.ndim == 0:  # the noise is white
+        contrast = (clean - clean.mean((2, 3), keepdim=True)) / variance.sqrt() * (residual != 0)
+        structure = _structure(residual, contrast, count)
+    judged = [
+        _verdict(*each, band) for each in zip(chi_square, unexplained, structure, strict=True)
     ]
-    return Certificate(chi_square, band, accepted, verdict, parts, unexplained)
+    accepted = [one.startswith(CONSISTENT) for one in judged]
+    return Certificate(chi_square, band, accepted, judged, parts, unexplained, structure)
+
+
+def by_size(certificate: dict[str, Any]) -> dict[str, Any]:
+    """Give the certificate, as by `to_dict`, of a kernel that was estimated: its errors count as
+    noise, so that what is left has the size of noise at best, but is none."""
+    pairs = zip(certificate["chi_square"], certificate["unexplained"], strict=True)
+    judged = [_verdict(*each, None, certificate["band"]) for each in pairs]
+    accepted = [one.startswith(CONSISTENT) for one in judged]
+    return {**certificate, "accepted": accepted, "verdict": judged}
 
 
 def _highest(count: Tensor) -> Tensor:
@@ -119,10 +138,43 @@ def _parts(squares: Tensor, measured: Tensor) -> tuple[list[list[list[float | No
     ], share.tolist()
 
 
-def _verdict(chi_square: float, band: tuple[float, float]) -> str:
+def _structure(
+    residual: Tensor, contrast: Tensor, count: Tensor
+) -> list[tuple[float, float] | None]:
+    """The highest chi-square of parts of the frequencies of each image, and what is accepted.
+
+    residual and contrast, which may leave a share of its own: (B, C, h, w) in units of the noise, 0
+    where nothing was measured; count (B,): of the values that were.
+    """
+    height, width = residual.shape[2:]
+    grid = max(1, min(_PARTS, height // _PART_SIDE)), max(1, min(_PARTS, width // _PART_SIDE) // 2)
+    share = (count / (height * width))[:, None]
+    parts = _powers(residual, grid) / (share + _LEFT * _powers(contrast, grid))
+    most = _highest(count / (grid[0] * grid[1]))
+    return [*zip(parts.amax(1).tolist(), most.tolist(), strict=True)]
+
+
+def _powers(image: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Mean power of each part of the frequencies (B, parts), summed over channels."""
+    power = torch.stack(
+        [torch.fft.rfft2(one, norm="ortho").abs().square() for one in image.unbind(1)], 1
+    ).sum(1, keepdim=True)
+    return adaptive_avg_pool2d(torch.fft.fftshift(power, dim=2), grid).flatten(1)
+
+
+def _verdict(
+    chi_square: float,
+    unexplained: float,
+    structure: tuple[float, float] | None,
+    band: Sequence[float],
+) -> str:
     if chi_square < band[0]:
         return OVERFITTED
-    return CONSISTENT if chi_square <= band[1] else UNEXPLAINED
+    if not chi_square <= band[1]:
+        return UNEXPLAINED
+    if structure is not None and structure[0] > structure[1]:
+        return STRUCTURED
+    return f"{CONSISTENT}, but for {unexplained:.1%} of it" if unexplained else CONSISTENT
 
 
 def _measured(operator: Operator, x: Tensor) -> Tensor:

@@ -3,13 +3,17 @@
 import difflib
 import importlib
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import reduce
 from operator import matmul
 from typing import Any
 
+from torch import Tensor
+
 from operators import kernels
-from operators.base import Operator
+from operators.base import LinearOperator, Operator, Shape
 from operators.blur import Blur
+from operators.varying import GridBlur
 
 EXAMPLE = '"downsample:4 @ gaussian:2" or module:name'
 KERNELS = ("gaussian", "motion", "disk", "walk")
@@ -26,14 +30,41 @@ CLASSES: dict[str, tuple[str, str, tuple[Callable[[str], Any], ...]]] = {
 WORDS = (*KERNELS, "blur", "mask", *CLASSES)
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class PartsBlur(LinearOperator):
+    """A blur by kernels (R, C, kh, kw) of equal parts of photos of any size, reflected at their
+    edges; ValueError for photos with fewer pixels than parts."""
+
+    kernels: Tensor
+    _sized: dict[Shape, GridBlur] = field(default_factory=dict, init=False, repr=False)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Blur images (B, C, H, W)."""
+        return self._of(x)(x)
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Apply the transpose."""
+        return self._of(y).adjoint(y)
+
+    def image_shape(self, y_shape: Shape) -> Shape:
+        """Give y_shape."""
+        return y_shape
+
+    def _of(self, image: Tensor) -> GridBlur:
+        height, width = image.shape[-2:]
+        if (height, width) not in self._sized:
+            self._sized[height, width] = GridBlur(self.kernels, height, width, "reflect")
+        return self._sized[height, width]
+
+
 def parse(text: str) -> Operator:
     """The operator of a chain `A @ B @ C`, C first; a part is `word`, `word:arguments` or
     `module:name` (an operator, or a function without arguments that gives one).
 
-    Words: the kernels gaussian, motion, disk, walk as in `operators.kernels.parse`; blur:FILE;
-    mask:FILE (white = unknown); downsample:FACTOR,FILTER; grayscale; mosaic:PATTERN; gamma; clip;
-    quantize:BITS; jpeg:QUALITY, or jpeg, as the file tells. ValueError in one line names what is
-    wrong and the nearest words.
+    Words: the kernels gaussian, motion, disk, walk as in `operators.kernels.parse`; blur:FILE, of
+    one kernel or those of parts; mask:FILE (white = unknown); downsample:FACTOR,FILTER; grayscale;
+    mosaic:PATTERN; gamma; clip; quantize:BITS; jpeg:QUALITY, or jpeg, as the file tells. ValueError
+    in one line names what is wrong and the nearest words.
 
     >>> parse("downsample:2 @ gaussian:1").image_shape((1, 3, 8, 8))
     (1, 3, 16, 16)
@@ -63,7 +94,8 @@ def _known(word: str, text: str, arguments: list[str]) -> Operator:
     if word in KERNELS:
         return Blur(kernels.parse(text))
     if word == "blur":
-        return Blur(kernels.load(",".join(arguments)))
+        kernel = kernels.load(",".join(arguments))
+        return Blur(kernel) if kernel.ndim == 2 else PartsBlur(kernel)
     if word == "mask":
         return _mask(",".join(arguments))
     module, name, converters = CLASSES[word]

@@ -10,14 +10,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image
 
-from restore.exif import DECODER_ERRORS, kept_exif, orientation
+from restore.exif import DECODER_ERRORS, kept_exif, orientation, upright
+from restore.memory import NotEnoughMemory, memory_free, shown
+from restore.silence import intact, silence_opencv, silence_tiff
 
 Samples = NDArray[Any]  # uint8 or uint16, (H, W, C)
 Tables = tuple[tuple[int, ...], ...]
 
-EMPTY = 1000  # pixels a byte: no photo has so many, a flat picture of megapixels may
+EMPTY, FLAT, TRAP = 1000, 50_000_000, 200
+"""Pixels a byte that no JPEG has; masks may, but not above so many pixels: there only so many."""
+HELD, LARGE = 24, 2**24
+"""Bytes a pixel that reading takes; pixels from which on it is asked whether they are there."""
 _ALONE = threading.RLock()  # what warnings are heard is one setting for all threads
 
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP")
@@ -57,7 +62,9 @@ def decode_bytes(data: bytes, name: str, max_pixels: int) -> Decoded:
         decoded = decode_image(image, name, max_pixels)
         if _bits(image, data) <= 8 or image.mode in _DEEP_GREY_MODES:
             return decoded
-        return replace(decoded, samples=_turned(_deep_samples(image, data, name), image))
+        return replace(
+            decoded, samples=upright(_deep_samples(image, data, name), orientation(image))
+        )
 
 
 def header(data: bytes, name: str) -> tuple[str, int, int]:
@@ -81,7 +88,7 @@ def decode_image(image: Image.Image, name: str, max_pixels: int) -> Decoded:
                 samples = 65535 - samples
         tables = getattr(image, "quantization", None) or {}
         return Decoded(
-            samples=_turned(samples.reshape(*samples.shape[:2], -1), image),
+            samples=upright(samples.reshape(*samples.shape[:2], -1), orientation(image)),
             exif=kept_exif(image.getexif()),
             icc=icc,
             format=_file_format(image),
@@ -97,7 +104,7 @@ def _telling(name: str) -> Iterator[None]:
         # Pillow warns of what it forgives, and then of what it does not forgive.
         with _ALONE, warnings.catch_warnings(action="ignore"):
             yield
-    except PhotoError:
+    except (PhotoError, NotEnoughMemory):
         raise
     except DECODER_ERRORS as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -114,6 +121,8 @@ def _open(data: bytes, name: str) -> Image.Image:
         factory, accept = Image.OPEN[kind]
         # Image.open would also measure the picture against a process-wide limit and only warn.
         if accept is None or accept(data[:16]) is True:
+            if kind == "TIFF":
+                silence_tiff()
             return factory(io.BytesIO(data), "")
     if not data:
         raise PhotoError(f"{name}: the file is empty; get or export it again")
@@ -132,12 +141,23 @@ def _check(image: Image.Image, name: str, max_pixels: int) -> None:
             f"{name}: {pages} frames or pages, and only still pictures are restored; "
             "save the one you want as PNG"
         )
+    if image.mode == "CMYK":
+        raise PhotoError(f"{name}: its colours are a printer's (CMYK); convert it to RGB")
+    free = memory_free() if width * height > LARGE else None
+    if free is not None and HELD * width * height > free:
+        raise NotEnoughMemory(
+            f"{name}: {width} x {height} pixels need {shown(HELD * width * height)} to be read, "
+            f"above the {shown(free)} that are free; make it smaller, or cut it in parts"
+        )
 
 
 def _check_weight(image: Image.Image, size: int, name: str) -> None:
     """Refuse what would fill gigabytes from a few bytes: decoders make flat pictures of it."""
     width, height = image.size
-    if width * height > max(2**20, EMPTY * size):
+    most = max(2**20, EMPTY * size)
+    if image.format not in ("JPEG", "MPO"):
+        most = max(FLAT, TRAP * size)
+    if width * height > most:
         raise PhotoError(
             f"{name}: {width} x {height} pixels in {size} bytes; that is no photo but a trap, or a "
             "damaged file: get it again"
@@ -168,20 +188,7 @@ def _plain(image: Image.Image, name: str) -> tuple[Image.Image, bytes | None]:
     if image.mode in ("RGB", "RGBA", "RGBX", "RGBa", "P", "PA", "YCbCr", "HSV"):
         opaque = image.mode not in ("RGBA", "RGBa", "PA") and not transparent
         return image.convert("RGB" if opaque else "RGBA"), icc
-    if image.mode == "CMYK":
-        return _from_cmyk(image, icc), None
     raise PhotoError(f"{name}: samples of kind {image.mode!r}; export it with 8 or 16 bits as RGB")
-
-
-def _from_cmyk(image: Image.Image, icc: bytes | None) -> Image.Image:
-    if icc is None:
-        return image.convert("RGB")
-    try:
-        profile, srgb = io.BytesIO(icc), ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(image, profile, srgb, outputMode="RGB")
-    except ImageCms.PyCMSError:
-        return image.convert("RGB")
-    return converted or image.convert("RGB")
 
 
 def _file_format(image: Image.Image) -> str:
@@ -201,8 +208,11 @@ def _deep_samples(image: Image.Image, data: bytes, name: str) -> Samples:
     """Decode 16-bit colour with OpenCV, as Pillow cuts it to 8 bits."""
     import cv2
 
+    silence_opencv()
     tags: dict[int, Any] = dict(getattr(image, "tag_v2", {}))
     unusual = set(tags.get(339, (1,))) != {1} or tags.get(262, 2) not in (1, 2)
+    if image.format == "PNG" and not intact(data):
+        raise PhotoError(f"{name}: a checksum is wrong, it is damaged; get it again")
     try:
         raw = None if unusual else cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
@@ -224,18 +234,6 @@ def _straight(samples: Samples) -> NDArray[np.uint16]:
     alpha = np.maximum(samples[:, :, -1:], 1).astype(np.float64)
     colour = np.minimum(np.rint(samples[:, :, :-1] * (65535 / alpha)), 65535).astype(np.uint16)
     return np.concatenate([colour, samples[:, :, -1:]], axis=2)
-
-
-def _turned(samples: Samples, image: Image.Image) -> Samples:
-    """Undo the EXIF orientation, 1 to 8; other values count as 1."""
-    turn = orientation(image)
-    if turn in (5, 6, 7, 8):
-        samples = samples.transpose(1, 0, 2)
-    if turn in (2, 3, 6, 7):
-        samples = samples[:, ::-1]
-    if turn in (3, 4, 7, 8):
-        samples = samples[::-1]
-    return np.ascontiguousarray(samples)
 
 
 def _subsampling(image: Image.Image) -> str | None:

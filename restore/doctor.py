@@ -57,27 +57,6 @@ def examine() -> dict[str, Any]:
     return report
 
 
-def installed_priors() -> list[str]:
-    """The embedded prior, and the diffusers models that the hub's local cache holds."""
-    from huggingface_hub import CacheNotFound, scan_cache_dir
-
-    try:
-        repositories = scan_cache_dir().repos
-    except CacheNotFound:
-        return ["embedded"]
-    cached = sorted(
-        repository.repo_id
-        for repository in repositories
-        if repository.repo_type == "model"
-        and any(
-            file.file_name == "model_index.json"
-            for revision in repository.revisions
-            for file in revision.files
-        )
-    )
-    return ["embedded", *cached]
-
-
 def _devices() -> dict[str, Any]:
     import torch
 

@@ -5,13 +5,14 @@ import json
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 from xml.sax.saxutils import escape
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
-from restore.decode import PhotoError, Samples
+from restore.decode import PhotoError, Samples, Tables
 
 SUFFIXES = {
     ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF",
@@ -26,7 +27,16 @@ _OPTIONS: dict[str, dict[str, object]] = {
     "BMP": {},
 }
 _LARGEST_SEGMENT = 65_000
+FAIR = 1858
+"""Sum of the table of brightness of quality 75; coarser ones would undo what was restored."""
 _ROWS_AT_ONCE = 64
+
+
+class Quality(NamedTuple):
+    """How a JPEG was compressed: its tables of quantisation and the subsampling of its chroma."""
+
+    tables: Tables
+    subsampling: str | None
 
 
 def encode(
@@ -37,10 +47,12 @@ def encode(
     exif: bytes | None = None,
     icc: bytes | None = None,
     report: Mapping[str, object] | None = None,
+    like: Quality | None = None,
 ) -> bytes:
     """Encode samples (H, W, C) as decode gives them; 16 bits only in DEEP_FORMATS.
 
-    JPEG is written with quality 95 and full colour resolution, WebP without loss. The report goes
+    JPEG is written with the quality `like` that of the photo where that is `FAIR` at least, else
+    with quality 95 and full colour resolution; WebP without loss. The report goes
     as JSON into the text "photomend" of a PNG and into the XMP of JPEG, TIFF and WebP; a BMP
     holds no metadata. PhotoError when the format cannot hold the picture.
     """
@@ -56,7 +68,7 @@ def encode(
         return _tiff(samples, exif, icc, xmp)
     if format != "BMP" and max(len(exif or b""), len(xmp or b"")) > _LARGEST_SEGMENT:
         raise PhotoError(f"{name}: the metadata is too long for {format}; save as .png or .tif")
-    return _by_pillow(samples, format, name, exif, icc, xmp)
+    return _by_pillow(samples, format, name, exif, icc, xmp, like)
 
 
 def to_pillow(samples: Samples) -> Image.Image:
@@ -68,11 +80,24 @@ def to_pillow(samples: Samples) -> Image.Image:
     return Image.fromarray(samples)
 
 
+def _as(like: Quality | None) -> dict[str, object]:
+    """What Pillow is told for the quality of another JPEG; nothing where that is poor or odd."""
+    if like is None or like.subsampling not in ("4:4:4", "4:2:2", "4:2:0"):
+        return {}
+    fair = 1 <= len(like.tables) <= 3 and all(
+        len(table) == 64 and 1 <= min(table) <= max(table) <= 255 for table in like.tables
+    )
+    if not fair or sum(like.tables[0]) > FAIR:
+        return {}
+    tables = [list(table) for table in like.tables]
+    return {"qtables": tables, "subsampling": like.subsampling, "quality": -1}
+
+
 def _by_pillow(
     samples: Samples, format: str, name: str, exif: bytes | None, icc: bytes | None,
-    xmp: bytes | None,
+    xmp: bytes | None, like: Quality | None,
 ) -> bytes:  # fmt: skip
-    options = _OPTIONS[format]
+    options = {**_OPTIONS[format], **(_as(like) if format == "JPEG" else {})}
     notes = {"exif": exif, "icc_profile": icc, "xmp": xmp}
     image = to_pillow(samples)
     if image.mode == "LA":

@@ -2,7 +2,10 @@
 
 import struct
 import zlib
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 # What Pillow's decoders let through when a file is damaged.
@@ -27,6 +30,17 @@ def orientation(image: Image.Image) -> int:
     return found if found in range(1, 9) else 1
 
 
+def upright(samples: NDArray[Any], turn: int) -> NDArray[Any]:
+    """Undo an orientation of 1 to 8 of samples (H, W, C)."""
+    if turn in (5, 6, 7, 8):
+        samples = samples.transpose(1, 0, 2)
+    if turn in (2, 3, 6, 7):
+        samples = samples[:, ::-1]
+    if turn in (3, 4, 7, 8):
+        samples = samples[::-1]
+    return np.ascontiguousarray(samples)
+
+
 def kept_exif(exif: Image.Exif) -> bytes | None:
     """What a new file may keep of the notes; None where there is nothing, or they are broken."""
     kept = Image.Exif()
@@ -42,3 +56,15 @@ def kept_exif(exif: Image.Exif) -> bytes | None:
     except DECODER_ERRORS:
         # Broken notes are no reason to refuse the picture.
         return None
+
+
+def without_gps(exif: bytes | None) -> bytes | None:
+    """The notes of `kept_exif` without where the photo was taken; None where nothing is left."""
+    if exif is None:
+        return None
+    notes = Image.Exif()
+    notes.load(exif)
+    if ExifTags.IFD.GPSInfo not in notes:
+        return exif
+    del notes[ExifTags.IFD.GPSInfo]
+    return notes.tobytes() if len(notes) else None

@@ -17,6 +17,7 @@ from operators.exposure import Camera
 from operators.noise import Noise
 from restore import solvers
 from restore.blind import Blind
+from restore.certificate import by_size
 from restore.preparation import OWN
 from restore.result import Result
 from restore.solvers import Solver
@@ -111,7 +112,8 @@ def with_estimate(
         result = run(plan.camera, _fitting(plan.noise, result))
     names = ("family", "parameters", "confidence", "noise")
     told = {name: getattr(seen[plan.camera], name) for name in names}
-    report = {**result.report, "blur": {**told, **found.report}}
+    judged = by_size(result.report["certificate"])
+    report = {**result.report, "certificate": judged, "blur": {**told, **found.report}}
     return _compared(replace(result, kernel=found.kernel.cpu(), report=report), plan.compared)
 
 

@@ -31,9 +31,9 @@ def read(source: Source, *, max_pixels: int = 200_000_000) -> Photo:
 
     C is 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha); samples are 8-bit, 16-bit or
     floating point in [0, 1] (measurements may leave it through noise). EXIF orientation is
-    applied; palettes and CMYK become RGB. Before anything is decoded the header must promise at
-    most max_pixels pixels. PhotoError in one line when it cannot be read, which includes
-    animations, truncated files and values on another scale.
+    applied; palettes become RGB. Before anything is decoded the header must promise at most
+    max_pixels pixels. PhotoError in one line when it cannot be read, which includes animations,
+    CMYK, truncated files and values on another scale; NotEnoughMemory.
     """
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
@@ -60,21 +60,22 @@ def write(
 ) -> None:
     """Write the photo in the format that the suffix names (.png .jpg .tif .webp .bmp).
 
-    Grey, alpha, EXIF and ICC are kept where the format has them. PNG and TIFF keep 16 bits, also
-    for floating-point photos; the others hold 8. The report, JSON-able, goes into the metadata
-    (see encode). The file appears whole or not at all. PhotoError when the suffix is unknown, the
-    path exists and overwrite is False, the format cannot hold the picture, or the disk refuses.
+    Grey, alpha, EXIF and ICC are kept where the format has them, of a JPEG also its quality. PNG
+    and TIFF keep 16 bits, also for floating-point photos; the others hold 8. The report, JSON-able,
+    goes into the metadata (see encode). The file appears whole or not at all. PhotoError when the
+    suffix is unknown, the path exists and overwrite is False, the format cannot hold the picture,
+    or the disk refuses.
     """
     path = Path(path)
-    format = SUFFIXES.get(path.suffix.lower())
-    if format is None:
-        known = ", ".join(SUFFIXES)
-        raise PhotoError(f"{path}: suffix {path.suffix!r}; name it with one of {known}")
+    format = _format_of(path)
     if path.exists() and not overwrite:
         raise PhotoError(f"{path}: exists already; choose another name or pass overwrite=True")
     deep = photo.depth > 8 and format in DEEP_FORMATS
     samples = photo.samples("uint16" if deep else "uint8")
-    data = encode(samples, format, str(path), exif=photo.exif, icc=photo.icc, report=report)
+    data = encode(
+        samples, format, str(path),
+        exif=photo.exif, icc=photo.icc, report=report, like=photo.quality,
+    )  # fmt: skip
     # Created by name rather than by tempfile, so that the user's umask decides who may read it.
     temporary = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex}.part")
     try:
@@ -90,6 +91,14 @@ def write(
         ) from error
     finally:
         _remove(temporary)
+
+
+def _format_of(path: Path) -> str:
+    format = SUFFIXES.get(path.suffix.lower())
+    if format is None:
+        known = ", ".join(SUFFIXES)
+        raise PhotoError(f"{path}: suffix {path.suffix!r}; name it with one of {known}")
+    return format
 
 
 def read_mask(source: Source, height: int, width: int) -> Tensor:

@@ -23,8 +23,10 @@ def measured(photo: Photo, operator: Operator) -> tuple[Photo, Tensor]:
     """The photo in whose manner the result is given, and what was measured (B, C, H, W).
 
     Where the operator leaves one channel, that of a grey photo, whose result is in colour;
-    PhotoError for a photo in colour.
+    PhotoError for a photo in colour. Where a compression is undone, its quality is not kept.
     """
+    if any(map(_compressed, _parts(operator))):
+        photo = replace(photo, tables=None)
     single = [part for part in _parts(operator) if isinstance(part, Grayscale | Mosaic)]
     if not single:
         return photo, photo.pixels
@@ -78,6 +80,10 @@ def fitted(operator: Operator, solver: Solver) -> Operator:
     bits = quantize.bits if isinstance(quantize, Quantize) else 8 if jpeg else 16
     known = jpeg if isinstance(jpeg, Jpeg) else None
     return Exposure(light, Camera(curve=False, clip=Clip in found, bits=bits, jpeg=known))
+
+
+def _compressed(part: Operator) -> bool:
+    return isinstance(part, Jpeg) or (isinstance(part, Exposure) and part.camera.jpeg is not None)
 
 
 def hidden_noise(operator: Operator, pixels: Tensor) -> float | None:

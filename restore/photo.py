@@ -10,7 +10,8 @@ from PIL import Image
 from torch import Tensor
 
 from restore.decode import Decoded, PhotoError, Tables
-from restore.encode import encode, to_pillow
+from restore.encode import Quality, encode, to_pillow
+from restore.exif import without_gps
 
 Kind = Literal["path", "bytes", "pil", "array", "tensor"]
 
@@ -49,6 +50,19 @@ class Photo:
         """Bits of a sample: 8, 16, or 32 for floating point of any width."""
         return {"uint8": 8, "uint16": 16}.get(self.sample_type, 32)
 
+    @property
+    def quality(self) -> Quality | None:
+        """How the JPEG that it came from was compressed, its pixels upright; None for others."""
+        if self.tables is None:
+            return None
+        if self.orientation <= 4:
+            return Quality(self.tables, self.subsampling)
+        turned = tuple(
+            tuple(table[8 * column + row] for row in range(8) for column in range(8))
+            for table in self.tables
+        )
+        return Quality(turned, {"4:2:2": "4:4:4"}.get(self.subsampling or "", self.subsampling))
+
     def with_pixels(self, pixels: Tensor) -> Self:
         """Give the photo with new pixels (B, 3, H, W), alpha resized where the size changed."""
         if pixels.ndim != 4 or pixels.shape[1] != 3:
@@ -59,6 +73,10 @@ class Photo:
                 alpha, pixels.shape[2:], mode="bicubic", antialias=True
             ).clamp(0, 1)
         return replace(self, pixels=pixels, alpha=alpha)
+
+    def without_gps(self) -> Self:
+        """Give the photo without where it was taken."""
+        return replace(self, exif=without_gps(self.exif))
 
     def native(self) -> bytes | Image.Image | NDArray[Any] | Tensor:
         """Give what came in: a path and a Pillow image become a Pillow image, bytes become a file
@@ -74,7 +92,9 @@ class Photo:
         if self.kind == "array":
             return samples[:, :, 0] if self.axes == "HW" else samples
         if self.kind == "bytes":
-            return encode(samples, self.format, self.name, exif=self.exif, icc=self.icc)
+            return encode(
+                samples, self.format, self.name, exif=self.exif, icc=self.icc, like=self.quality
+            )
         image = to_pillow(samples)
         notes = {"exif": self.exif, "icc_profile": self.icc}
         image.info.update({key: value for key, value in notes.items() if value})

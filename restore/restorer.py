@@ -1,5 +1,6 @@
 """A prior and a solver, ready to restore measurements."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -132,6 +133,9 @@ class Restorer:
         check_measured(pixels)
         if samples < 1:
             raise ValueError(f"samples: got {samples}; at least 1 is needed")
+        shape = operator.image_shape(tuple(pixels.shape))
+        if math.prod(shape) > TILE_ABOVE:  # before noise and fit are looked at, which takes memory
+            self.fitted_prior(shape, samples)
         model, estimated = noise_model(noise, pixels)
         measurement = Measurement(pixels.float(), operator, model).to(self.device)
         seeds = image_seeds(seed, len(pixels))

@@ -44,8 +44,12 @@ class Result:
 
     @property
     def accepted(self) -> bool:
-        """Whether every picture explains what was measured, by its certificate."""
-        return all(self.report["certificate"]["accepted"])
+        """Whether what every picture leaves of the photo is no larger than the noise.
+
+        The certificate's verdict asks for more: it shall be noise, too.
+        """
+        low, high = self.report["certificate"]["band"]
+        return all(low <= one <= high for one in self.report["certificate"]["chi_square"])
 
     def interval(self, level: float = 0.9) -> tuple[Tensor, Tensor]:
         """Ends (B, 3, H, W) between which the truth lies with a probability, the level.
@@ -61,16 +65,17 @@ class Result:
         (B, 1, H, W); ValueError for fewer than two samples."""
         return uncertainty.undetermined(self.samples)
 
-    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+    def save(self, path: str | Path, *, overwrite: bool = False, gps: bool = True) -> Path:
         """Write the picture with the depth, orientation, colour profile and alpha of what came in.
 
-        The format follows the suffix and the report travels in the metadata, but for what differs
-        from run to run: the same seed gives the same file. PhotoError when the file exists already,
-        cannot be written, or has an unknown suffix.
+        gps False leaves out where the photo was taken. The format follows the suffix and the report
+        travels in the metadata, but for what differs from run to run: the same seed gives the same
+        file. PhotoError when the file exists already, cannot be written, or has an unknown suffix.
         """
         from restore.images import read
 
         photo = read(self.pixels) if self.photo is None else self.photo.with_pixels(self.pixels)
+        photo = photo if gps else photo.without_gps()
         write(photo, Path(path), report=self.repeatable, overwrite=overwrite)
         return Path(path)
 

@@ -16,6 +16,8 @@ Tile = Literal["auto"] | Annotated[int, Field(ge=0)]
 
 PLACING = {"engine", "ray_address"}
 """Options that say where the work is done, and change nothing in what comes out."""
+WRITTEN = {"gps"}
+"""Options of the file that is written; the library has them where it writes."""
 KERNELS = "gaussian:SIGMA, motion:LENGTH,DEGREES, disk:RADIUS, walk:SIZE,INTENSITY,SEED in pixels"
 
 
@@ -67,6 +69,7 @@ class Options(Declared):
         description="For a large prior: keep on the card what is at work, compute gradients anew.",
     )
     offline: bool = Field(False, description="Never ask the network, not even for a hub prior.")
+    gps: bool = Field(True, description="Keep where the photo was taken.")
     engine: Literal["local", "ray"] = Field(
         "local", description="local, or ray: a restorer on every device of a Ray cluster."
     )
@@ -91,8 +94,8 @@ class Deblur(Options):
     )
     camera: Literal["auto", "none", "srgb"] = Field(
         "auto",
-        description="What was blurred: auto is light, then clipped, coded and compressed as the "
-        "file says; srgb the same without JPEG; none the values as they are.",
+        description="What was blurred: auto tries light, then clipped, coded and compressed as "
+        "the file says, and coded values; srgb is light without JPEG; none values as they are.",
     )
 
 

@@ -86,6 +86,13 @@ class BenchBlind(Declared):
     )
 
 
+class BenchLight(Declared):
+    """Measure how often it is told rightly whether light was blurred or coded values."""
+
+    limit: int | None = Field(1, ge=1, description="Photos a set.")
+    seed: int = Field(0, ge=0, description="Of the noise.")
+
+
 class BenchShake(Declared):
     """Measure blur that varies over the photo: of a camera that turned while it was shaken."""
 

@@ -1,10 +1,11 @@
 """`photomend bench large`: what a deblurring by windows takes, and whether they leave a seam.
 
-A photo is reflected at its edges until it fills the size, blurred by a straight motion, noise 0.01,
-8 bits; the file is restored with the true kernel and written, in a process of its own, whose peak
-memory Linux tells. Seams are counted where windows begin and end: the mean absolute difference
-across them over that elsewhere, over the same of the picture restored without windows. Of
-filled holes the same is told at their edge, against a ring of known pixels.
+A photo is reflected at its edges until it fills the size, its light blurred by a straight motion,
+noise 0.01, 8 bits; the file is restored with the true kernel, as `deblur` does by default, with a
+camera, and written, in a process of its own, whose peak memory Linux tells. Seams are counted where
+windows begin and end: the mean absolute difference across them over that elsewhere, over the same
+of the picture restored without windows. Of filled holes the same is told at their edge, against a
+ring of known pixels.
 """
 
 import multiprocessing
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from operators import kernels
 from operators.blur import Blur
+from operators.exposure import Camera, Exposure
 from restore.bench import protocol
 from restore.bench.reports import Report, written
 from restore.bench.seams import borders, filled, seam
@@ -96,7 +98,7 @@ def simulated(photo: Tensor, height: int, width: int, path: Path) -> Tensor:
     kernel = kernels.parse(KERNEL)
     down, right = (side // 2 for side in kernel.shape)
     x = mirrored(photo, height + 2 * down, width + 2 * right)
-    y = Blur(kernel, "valid")(x)
+    y = Exposure(Blur(kernel, "valid"), Camera(bits=16))(x)
     y += SIGMA * torch.randn(y.shape, generator=torch.Generator().manual_seed(0))
     write(read((y.clamp(0, 1) * 255).round().to(torch.uint8)), path, overwrite=True)
     return x[..., down : down + height, right : right + width]
@@ -110,7 +112,7 @@ def restored(job: Job) -> dict[str, Any]:
     result = api.deblur(job.source, **job.options)
     result.save(job.target, overwrite=True)
     seconds = time.perf_counter() - began
-    told = {name: result.report[name] for name in ("tile", "halved")}
+    told = {name: result.report[name] for name in ("tile", "halved", "solver", "evaluations")}
     return {"peak": memory_held(most=True), "held": held, "seconds": seconds, **told}
 
 
@@ -193,8 +195,9 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
 
 
 LEGEND = """\
-A photo reflected at its edges until it fills the size, motion blur of 17 pixels, noise 0.01, 8
-bits, deblurred with {steps} steps from file to file; memory is the peak of a process, MB = 10^6
+A photo reflected at its edges until it fills the size, motion blur of 17 pixels in linear light,
+noise 0.01, 8 bits, deblurred by the default solver and camera with {steps} steps from file to file;
+memory is the peak of a process, MB = 10^6
 bytes. to whole: PSNR in dB between the pictures restored with and without windows. seam: mean
 difference across the lines where windows begin and end over that elsewhere, over the same of the
 picture without windows.

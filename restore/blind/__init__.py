@@ -6,6 +6,7 @@ likely (`restore.blind.spectrum`), and whether parts of the photo were blurred d
 (`restore.blind.varying`).
 """
 
-from restore.blind.estimate import Blind, NotBlurred, Unknowable, correlation, estimate_kernel
+from restore.blind.estimate import Blind, NotBlurred, correlation, estimate_kernel
+from restore.blind.seen import Unknowable
 
 __all__ = ["Blind", "NotBlurred", "Unknowable", "correlation", "estimate_kernel"]

@@ -9,20 +9,17 @@ from torch import Tensor
 
 from restore.blind.families import FAMILIES, Candidate, search
 from restore.blind.free import centred, free_kernel
-from restore.blind.spectrum import Spectrum, spectrum
+from restore.blind.seen import WINDOW, Floor, Unknowable, observed_of, window_of
+from restore.blind.spectrum import Spectrum
 from restore.noise_level import estimate_sigma
 
 LEAST_SIDE = 64
-WINDOW = 384
-"""Side of the part that is looked at, in pixels: the one with the strongest edges."""
 SIZES = (15, 21, 31, 41)
 SHARP = 0.6
 """Blur of a smaller standard deviation a direction, in pixels, is none: lenses and pixels do it."""
 _CLEAR = 30.0
 _FREEDOM = 5  # nats that its many weights cost a free kernel: it follows the noise of the spectrum
 _LONE = 100  # nats: sharp photos reached 83, a picture of Levin et al. stands at 118
-_LEAST_NOISE = 1 / (255 * math.sqrt(12))  # the rounding of 8 bits, also where there is none
-_LEAST_DETAIL = 100  # nats; noise alone has next to none
 
 
 def correlation(one: Tensor, other: Tensor) -> float:
@@ -35,10 +32,6 @@ def correlation(one: Tensor, other: Tensor) -> float:
 
 class NotBlurred(ValueError):
     """The photo is as sharp as its pixels; the message says how that shows."""
-
-
-class Unknowable(ValueError):
-    """The photo tells nothing of its blur; the message says why."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,11 +57,18 @@ class Blind:
 
 @torch.no_grad()
 def estimate_kernel(
-    image: Tensor, *, sigma: float | None = None, size: int | None = None, family: str = "auto"
+    image: Tensor,
+    *,
+    sigma: float | None = None,
+    steps: Tensor | None = None,
+    size: int | None = None,
+    family: str = "auto",
 ) -> Blind:
     """Estimate the one kernel that blurred a photo (1, C, H, W) in [0, 1].
 
-    sigma: standard deviation of the noise on [0, 1], by default estimated. size: odd side >= 5 of
+    sigma: standard deviation of the noise on [0, 1], by default estimated; before compression, if
+    there was one. steps: (8, 8) to which a JPEG has rounded coefficients of the luma, on [0, 1],
+    from the lowest frequency down and right; None for none. size: odd side >= 5 of
     the support of a free kernel, in pixels, by default the most likely of 15, 21, 31 and 41.
     family: "motion", "disk", "gaussian", "free", or "auto" for the most likely of all.
 
@@ -77,10 +77,10 @@ def estimate_kernel(
     _require(image, sigma, size, family)
     photo = image.detach().float().cpu()
     noise = float(estimate_sigma(photo)) if sigma is None else sigma
-    channel = None if sigma is None else (sigma / math.sqrt(len(photo[0])), sigma)
+    known = Floor.of(photo, sigma, steps)
     grey = photo.mean(1)[0]
     try:
-        found = _blind(grey, noise, channel, size, family)
+        found = _blind(grey, noise, known, size, family)
     except NotBlurred:
         if min(grey.shape) < WINDOW or size is not None:
             raise
@@ -89,25 +89,29 @@ def estimate_kernel(
         half = torch.nn.functional.interpolate(
             grey[None, None], sides, mode="bilinear", antialias=True
         )[0, 0]
-        bounds = None if channel is None else (channel[0] / 2, channel[1] / 2)
-        found = _enlarged(_blind(half, noise, bounds, size, family))
+        found = _enlarged(_blind(half, noise, known.halved(), size, family))
     return replace(found, kernel=found.kernel.to(image))
 
 
-def _blind(
-    grey: Tensor, noise: float, bounds: tuple[float, float] | None, size: int | None, family: str
-) -> Blind:
+def _blind(grey: Tensor, noise: float, known: Floor, size: int | None, family: str) -> Blind:
     top, left = window_of(grey)
     plane = grey[top : top + WINDOW, left : left + WINDOW]
-    observed = observed_of(plane, bounds)
-    none = float(observed.evidence([torch.ones(1, 1)]))
-    found = _candidates(plane, observed, family, size)
+    free = _free(plane, size) if family in ("free", "auto") else []
+    # Rounding takes power as a blur does: that there is a blur has to show with rounding unknown;
+    # which it is, by what rounding has left.
+    plain = known if known.steps is None else Floor(0.0, math.inf, None)
+    found, none = _candidates(observed_of(plane, plain), family, free)
     best = max(found, key=lambda one: one.evidence)
     if not _confirmed(best, found, none) or _spread(best.kernel) <= SHARP:
         raise NotBlurred(
             "image: no blur to be sure of; the likeliest has a standard deviation of"
             f" {_spread(best.kernel):.2f} pixels; if it is blurred, say how by its kernel"
         )
+    if known.steps is not None:
+        others, other = _candidates(observed_of(plane, known), family, free)
+        better = max(others, key=lambda one: one.evidence)
+        if better.evidence > other and _spread(better.kernel) > SHARP:
+            found, none, best = others, other, better
     evidence = {_title(one): one.evidence - none for one in found}
     report = {"evidence": evidence, "window": (top, left, *plane.shape), "reduction": 1}
     confidence = _confidence(best, found, none)
@@ -143,16 +147,21 @@ def _enlarged(found: Blind) -> Blind:
 
 
 def _candidates(
-    plane: Tensor, observed: Spectrum, family: str, size: int | None
-) -> list[Candidate]:
+    observed: Spectrum, family: str, free: list[tuple[int, Tensor]]
+) -> tuple[list[Candidate], float]:
+    """The best of each family, and free kernels of some sizes; and the evidence for no blur."""
     found = [search(observed, name) for name in FAMILIES if family in (name, "auto")]
-    if family in ("free", "auto"):
-        sizes = [s for s in SIZES if s <= min(plane.shape) // 4] if size is None else [size]
-        kernels = [free_kernel(plane, s) for s in sizes]
-        evidence = observed.evidence(kernels).tolist()
-        pairs = zip(sizes, evidence, kernels, strict=True)
-        found += [Candidate(e - _FREEDOM, "free", (float(s),), kernel) for s, e, kernel in pairs]
-    return found
+    if free:
+        evidence = observed.evidence([kernel for _, kernel in free]).tolist()
+        pairs = zip(free, evidence, strict=True)
+        found += [Candidate(e - _FREEDOM, "free", (float(s),), kernel) for (s, kernel), e in pairs]
+    return found, float(observed.evidence([torch.ones(1, 1)]))
+
+
+def _free(plane: Tensor, size: int | None) -> list[tuple[int, Tensor]]:
+    """Free kernels of all sizes that the plane allows, or of one."""
+    sizes = [s for s in SIZES if s <= min(plane.shape) // 4] if size is None else [size]
+    return [(s, free_kernel(plane, s)) for s in sizes]
 
 
 def _confidence(best: Candidate, found: list[Candidate], none: float) -> float:
@@ -161,42 +170,6 @@ def _confidence(best: Candidate, found: list[Candidate], none: float) -> float:
     alike = sorted(correlation(best.kernel, other) for other in others)
     agreement = (alike[len(alike) // 2] + alike[(len(alike) - 1) // 2]) / 2 if alike else 1.0
     return min(agreement, 1.0) * (1 - math.exp(-(best.evidence - none) / _CLEAR))
-
-
-def observed_of(plane: Tensor, bounds: tuple[float, float] | None) -> Spectrum:
-    # Of several channels with noise of their own the mean has less; what they share, it keeps.
-    noise = float(estimate_sigma(plane[None, None]))
-    if bounds is not None:
-        noise = min(max(noise, bounds[0]), bounds[1])
-    noise = max(noise, _LEAST_NOISE)
-    contrast = math.sqrt(max(float(plane.var()) - noise**2, 0.0))
-    if contrast <= max(noise / 2, 0.005):
-        raise Unknowable(
-            f"image: nothing but noise; contrast {contrast:.3f}, noise {noise:.3f} of [0, 1]"
-        )
-    observed = spectrum(plane, noise)
-    detail = float(observed.evidence([torch.ones(1, 1)])) - observed.noise_alone()
-    if detail < _LEAST_DETAIL:
-        raise Unknowable(
-            f"image: no detail above its noise of {noise:.3f}; the evidence for any is"
-            f" {detail:.0f} nats, {_LEAST_DETAIL} are needed"
-        )
-    return observed
-
-
-def window_of(grey: Tensor) -> tuple[int, int]:
-    """Give the corner of the window with the strongest edges."""
-    starts = [sorted({*range(0, n - WINDOW, 32), max(n - WINDOW, 0)}) for n in grey.shape]
-    soft = torch.nn.functional.avg_pool2d(grey[None, None], 3, 1, padding=1)[0, 0]
-    energy = soft.diff(dim=0)[:, 1:].square() + soft.diff(dim=1)[1:].square()
-    sums = torch.nn.functional.pad(energy.double().cumsum(0).cumsum(1), (1, 0, 1, 0))
-
-    def inside(corner: tuple[int, int]) -> float:
-        (top, left), (height, width) = corner, energy.shape
-        bottom, right = min(top + WINDOW, height), min(left + WINDOW, width)
-        return float(sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left])
-
-    return max(((top, left) for top in starts[0] for left in starts[1]), key=inside)
 
 
 def _spread(kernel: Tensor) -> float:

@@ -28,25 +28,27 @@ _EPSILON = 3e-3
 # than values in [0, 1] can have would let epsilon alone explain a sharp photo.
 _CONTRAST, _CONTRAST_SPREAD = 0.05, 0.3
 _LEAST_FREQUENCY = 0.03
+_SMOOTH, _FEWEST = 11, 50  # frequencies of a side, and in all
 _CHUNK = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """Powers (F,) of a photo at frequencies of an n x n grid, with their directions b (F, 6)."""
+    """Powers (F,) of a photo and its noise's at frequencies of an n x n grid, with their directions
+    b (F, 6)."""
 
     powers: Tensor
     basis: Tensor
     places: Tensor
     n: int
-    variance: float
+    variance: Tensor
     pieces: float
 
     def thinned(self, step: int) -> "Spectrum":
         """Keep every step-th frequency."""
         places = self.places[::step]
-        powers, basis = self.powers[::step], self.basis[::step]
-        return Spectrum(powers, basis, places, self.n, self.variance, self.pieces * step)
+        powers, basis, variance = self.powers[::step], self.basis[::step], self.variance[::step]
+        return Spectrum(powers, basis, places, self.n, variance, self.pieces * step)
 
     def evidence(self, kernels: list[Tensor], iterations: int = 12) -> Tensor:
         """Give the log evidence (N,) of N kernels, in nats."""
@@ -56,7 +58,7 @@ class Spectrum:
 
     def noise_alone(self) -> float:
         """Give the log evidence of there being no photo, only noise."""
-        fit = -(math.log(self.variance) + self.powers / self.variance).sum()
+        fit = -(torch.log(self.variance) + self.powers / self.variance).sum()
         return float(fit) * self.pieces * _WEIGHT
 
     def _gain(self, kernel: Tensor) -> Tensor:
@@ -98,8 +100,13 @@ class Spectrum:
         return best * (self.pieces * _WEIGHT) - excess**2 / 2
 
 
-def spectrum(plane: Tensor, sigma: float) -> Spectrum:
-    """Measure the spectrum of a plane (H, W) of noise sigma, sides of at least 64 pixels."""
+def spectrum(plane: Tensor, sigma: float, steps: Tensor | None = None) -> Spectrum:
+    """Measure the spectrum of a plane (H, W) of noise sigma, sides of at least 64 pixels.
+
+    steps: (8, 8) of the coefficients of blocks of 8 x 8 pixels that the plane was rounded to, as in
+    a JPEG, on [0, 1]: rounding is noise too, of another power at each frequency, and where there is
+    no more than that, nothing is known.
+    """
     n = 128 if min(plane.shape) >= 128 else 64
     powers = _welch(plane.double(), n)
     down, right = torch.fft.fftfreq(n)[:, None].double(), torch.fft.rfftfreq(n)[None].double()
@@ -107,12 +114,42 @@ def spectrum(plane: Tensor, sigma: float) -> Spectrum:
     # The axes hold what the borders of the pieces and rows of a sensor leave.
     usable = (radius >= _LEAST_FREQUENCY) & (radius <= 0.5)
     usable &= (right > 1.5 / n) & (down.abs() > 1.5 / n)
+    variance = torch.full_like(powers, sigma**2)
+    if steps is not None:
+        rounding = _between(steps.double(), 16 * down.abs(), 16 * right) ** 2 / 12
+        kept = usable & (_smoothed(powers) > 3 * rounding)  # less than half a step becomes 0
+        usable = kept if int(kept.sum()) >= _FEWEST else usable
+        variance += rounding
     log, angle = torch.log(radius[usable]), angle[usable]
     turns = [f(k * angle) for k in (2, 4) for f in (torch.cos, torch.sin)]
     basis = torch.stack([torch.ones_like(log), log - log.mean(), *turns], 1)
-    places = usable.flatten().nonzero()[:, 0]
     pieces = max(1.0, 1.5 * plane.shape[0] * plane.shape[1] / n**2)
-    return Spectrum(powers[usable], basis, places, n, sigma**2, pieces)
+    places = usable.flatten().nonzero()[:, 0]
+    return Spectrum(powers[usable], basis, places, n, variance[usable], pieces)
+
+
+def _smoothed(powers: Tensor) -> Tensor:
+    """The powers (n, n / 2 + 1) over squares that zeros of a kernel do not empty."""
+    half = _SMOOTH // 2
+    around = torch.cat([powers[-half:], powers, powers[:half]])[None, None]
+    wide = torch.nn.functional.pad(around, (half, half, 0, 0), mode="reflect")
+    return torch.nn.functional.avg_pool2d(wide, _SMOOTH, 1)[0, 0]
+
+
+def halved(steps: Tensor) -> Tensor:
+    """The steps (8, 8) of a plane at half its size: as many of half the frequencies, and half as
+    large, as the power of noise is spread over a quarter of the pixels."""
+    places = torch.arange(8) / 2
+    return _between(steps.double(), places, places) / 2
+
+
+def _between(steps: Tensor, down: Tensor, right: Tensor) -> Tensor:
+    """The steps (8, 8) at places (n, 1) and (1, m) between the coefficients, (n, m)."""
+    weights = [
+        (1 - (place.clamp(max=7).flatten()[:, None] - torch.arange(8)).abs()).clamp(min=0)
+        for place in (down, right)
+    ]
+    return weights[0] @ steps @ weights[1].T
 
 
 def _welch(plane: Tensor, n: int) -> Tensor:

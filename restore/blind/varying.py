@@ -14,16 +14,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from restore.blind.estimate import (
-    SIZES,
-    WINDOW,
-    Blind,
-    Unknowable,
-    correlation,
-    observed_of,
-    window_of,
-)
+from restore.blind.estimate import SIZES, Blind, correlation
 from restore.blind.free import free_kernels
+from restore.blind.seen import WINDOW, Floor, Unknowable, observed_of, window_of
 from restore.blind.spectrum import Spectrum
 
 STEP, MOST = 160, 28
@@ -56,18 +49,19 @@ class Parts(NamedTuple):
 
 
 @torch.no_grad()
-def varied(found: Blind, image: Tensor, *, sigma: float | None = None) -> Blind:
+def varied(
+    found: Blind, image: Tensor, *, sigma: float | None = None, steps: Tensor | None = None
+) -> Blind:
     """Give kernels (R, C, kh, kw), of family "varying", where one for all does not do.
 
-    found: the estimate of a photo (1, C, H, W) in [0, 1], sigma: its noise, by default estimated,
-    as for `estimate_kernel`. What was found stays where it does, where it came from half the size,
+    found: the estimate of a photo (1, C, H, W) in [0, 1]; sigma and steps: of its noise, as for
+    `estimate_kernel`. What was found stays where it does, where it came from half the size,
     in photos of less than 320 pixels, and where less than two parts show any detail.
     """
     if found.report["reduction"] != 1 or max(image.shape[2:]) < 2 * STEP:
         return found
     photo = image.detach().float().cpu()
-    channel = None if sigma is None else (sigma / math.sqrt(len(photo[0])), sigma)
-    parts = _parts(photo.mean(1)[0], channel)
+    parts = _parts(photo.mean(1)[0], Floor.of(photo, sigma, steps))
     telling = sum(seen is not None for seen in parts.seen)
     if telling < 2:
         return found
@@ -103,7 +97,7 @@ def _sizes(kernel: Tensor) -> list[int]:
     return [SIZES[nearest], SIZES[other]]
 
 
-def _parts(grey: Tensor, bounds: tuple[float, float] | None) -> Parts:
+def _parts(grey: Tensor, known: Floor) -> Parts:
     height, width = grey.shape
     step = max(STEP, math.sqrt(height * width / MOST))
     rows, columns = (max(1, round(side / step)) for side in (height, width))
@@ -113,7 +107,7 @@ def _parts(grey: Tensor, bounds: tuple[float, float] | None) -> Parts:
             region = grey[top:below, left:right]
             down, over = window_of(region)
             planes.append(region[down : down + WINDOW, over : over + WINDOW])
-    return Parts(rows, columns, torch.stack(planes), [_seen(plane, bounds) for plane in planes])
+    return Parts(rows, columns, torch.stack(planes), [_seen(plane, known) for plane in planes])
 
 
 def _spans(count: int, side: int) -> list[tuple[int, int]]:
@@ -124,8 +118,8 @@ def _spans(count: int, side: int) -> list[tuple[int, int]]:
     return [(start, start + size) for start in starts]
 
 
-def _seen(plane: Tensor, bounds: tuple[float, float] | None) -> Spectrum | None:
+def _seen(plane: Tensor, known: Floor) -> Spectrum | None:
     try:
-        return observed_of(plane, bounds)
+        return observed_of(plane, known)
     except Unknowable:
         return None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from restore.commands.certified import certified
 from restore.commands.failure import FAILED, Failure, Refusal, overall, understood
 from restore.commands.files import STREAM, Job, clear
 from restore.commands.manifest import Manifest
@@ -164,8 +165,10 @@ class Batch:
             source = "" if failure.message.startswith(job.source) else f"{job.source}: "
             self.progress.warn(f"error: {source}{failure.message}")
             outcome = {"status": "failed", "error": failure.message}
-        if outcome["status"] == "done":
+        if end.report is not None:
             outcome["report"] = end.report
+            for line in certified(end.report) if "certificate" in end.report else ():
+                self.progress.say(f"{job.source}: {line}")
         elif outcome["status"] == "skipped":
             self.progress.say(f"{job.target}: exists, skipped (--overwrite redoes it)")
         if self.manner.as_json:

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 from restore import spec
 from restore.commands.batch import Manner, process, together, write_json, write_stream
-from restore.commands.failure import Refusal
+from restore.commands.failure import FAILED, Refusal
 from restore.commands.files import STREAM, Job, gather, plan, read_source
 from restore.commands.parameters import checked
 from restore.commands.progress import Progress
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from operators.base import LinearOperator
 
 TAG = ".degraded"
 
@@ -47,7 +49,7 @@ def run(
 
 @dataclass(frozen=True, eq=False)
 class _Observed:
-    """y (B, 3, h, w), and the kernel and mask that made it."""
+    """y (B, 3, h, w), and the kernel, or those of parts, and the mask that made it."""
 
     y: "Tensor"
     kernel: "Tensor | None"
@@ -79,8 +81,7 @@ def _degrade(options: spec.Degrade, job: Job, overwrite: bool) -> dict[str, Any]
 
 
 def _observed(options: spec.Degrade, pixels: "Tensor") -> _Observed:
-    from operators import Gaussian, Identity, LinearOperator, Operator, Seeds, simulate
-    from operators.blur import Blur
+    from operators import Gaussian, Identity, Operator, Seeds, simulate
     from operators.exposure import Camera, Exposure
     from operators.kernels import parse
     from operators.mask import Mask
@@ -89,7 +90,7 @@ def _observed(options: spec.Degrade, pixels: "Tensor") -> _Observed:
     light: LinearOperator = Identity()
     kernel = parse(options.kernel) if options.kernel else None
     if kernel is not None:
-        light = Blur(kernel, options.boundary)
+        light = _blur(kernel, pixels, options.boundary)
     if options.downsample:
         light = Downsample(options.downsample) @ light
     operator: Operator = light
@@ -107,6 +108,20 @@ def _observed(options: spec.Degrade, pixels: "Tensor") -> _Observed:
 
         y = Jpeg(options.jpeg)(y.clamp(0, 1))
     return _Observed(y.clamp(0, 1), kernel, mask)
+
+
+def _blur(kernel: "Tensor", pixels: "Tensor", boundary: Any) -> "LinearOperator":
+    """The blur of pixels (B, 3, H, W) by one kernel, or by those of parts of what it leaves."""
+    from operators.varying import blur_by
+
+    height, width = pixels.shape[2:]
+    if boundary == "valid":
+        height, width = height - kernel.shape[-2] + 1, width - kernel.shape[-1] + 1
+    if min(height, width) < 1:
+        raise Refusal(
+            f"--kernel: of {kernel.shape[-2]} x {kernel.shape[-1]} leaves nothing", FAILED
+        )
+    return blur_by(kernel, pixels[..., :height, :width], boundary)
 
 
 def _mask(text: str, height: int, width: int, seed: int) -> "Tensor":

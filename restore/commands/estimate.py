@@ -1,17 +1,24 @@
-"""estimate: the noise and the blur of photos, from the photos alone."""
+"""estimate: the noise and the blur of photos, from the photos alone.
+
+Of a blur that varies, the kernels of the parts are laid beside the photo as one picture, which
+`--kernel` takes.
+"""
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from restore.commands.failure import Failure, overall, understood
-from restore.commands.files import gather, read_source
+from restore.commands.files import STREAM, gather, read_source
+
+TAG = ".estimated"
 
 
 def run(names: list[str], recursive: bool, as_json: bool) -> int:
     """Tell noise and blur of every photo that the names stand for; the exit code."""
     failures: list[Failure] = []
-    found = gather(names, ".estimated", recursive=recursive)
+    found = gather(names, TAG, recursive=recursive)
     for each in found:
         try:
             told = estimated(each.source)
@@ -28,9 +35,11 @@ def run(names: list[str], recursive: bool, as_json: bool) -> int:
 
 
 def estimated(source: str) -> dict[str, Any]:
-    """Noise and blur of a photo, JSON-able: sigma and gain on [0, 1], the kernel's family."""
+    """Noise and blur of a photo, JSON-able: sigma and gain on [0, 1], the kernel's family; where it
+    varies, the parts and the file of their kernels."""
     from operators.noise import PoissonGaussian
-    from restore.blind import NotBlurred, Unknowable, estimate_kernel
+    from restore.blind import NotBlurred, Unknowable
+    from restore.blurred import blur_of
     from restore.images import read
     from restore.noise_level import estimate_noise, estimate_sigma
     from restore.preparation import at_least
@@ -49,13 +58,28 @@ def estimated(source: str) -> dict[str, Any]:
         },
     }
     try:
-        blur = estimate_kernel(photo.pixels)
+        blur = blur_of(photo)
     except (NotBlurred, Unknowable) as error:
         return {**told, "blur": None, "why": " ".join(str(error).split())}
-    size = list(blur.kernel.shape)
     parameters, confidence = dict(blur.parameters), blur.confidence
     named = {"family": blur.family, "parameters": parameters, "confidence": confidence}
-    return {**told, "blur": {**named, "kernel_size": size}}
+    named["kernel_size"] = list(blur.kernel.shape[-2:])
+    if blur.kernel.ndim == 4:
+        named["parts"] = list(blur.kernel.shape[:2])
+        named["kernels"] = _laid(blur.kernel, source)
+    return {**told, "blur": named}
+
+
+def _laid(kernel: Any, source: str) -> str | None:
+    """Write the kernels' picture beside the photo; None for standard input, beside which is
+    nothing."""
+    from restore.commands.saving import drawn
+
+    if source == STREAM:
+        return None
+    path = Path(source).with_suffix(f"{TAG}.kernel.png")
+    drawn(kernel, path, overwrite=True)
+    return str(path)
 
 
 def _line(told: dict[str, Any]) -> str:
@@ -67,4 +91,8 @@ def _line(told: dict[str, Any]) -> str:
         return f"{told['input']}: {said}; {told['why']}"
     numbers = ", ".join(f"{name} {value:.3g}" for name, value in blur["parameters"].items())
     named = f"{blur['family']} blur {numbers}".rstrip()
+    if "parts" in blur:
+        rows, columns = blur["parts"]
+        named += f", a kernel for each of {rows} x {columns} parts"
+        named += f" in {blur['kernels']}" if blur["kernels"] else ""
     return f"{told['input']}: {said}; {named}, confidence {blur['confidence']:.2f}"

@@ -11,6 +11,8 @@ from pathlib import Path
 from restore.commands.failure import FAILED, Refusal
 
 STREAM = "-"
+MOST_PIXELS = 200_000_000
+"""Of a picture that is decoded."""
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
 COMPANION = re.compile(r"\.(mask|kernel|std|sample\d+)$")
 """How the stem of a picture ends that a command has written beside a photo."""
@@ -135,6 +137,30 @@ def clear(job: Job, endings: Iterable[str]) -> None:
     for path in (Path(job.target), *map(job.beside, endings)):
         for torn in path.parent.glob(f".{glob.escape(path.name[:100])}.*.part"):
             torn.unlink(missing_ok=True)
+
+
+def inspect(source: str, mask: str | None = None) -> None:
+    """Refuse a photo that cannot be decoded, and a mask that cannot or has another size, without
+    what restoring it takes; PhotoError. A mask that is no file is left to who looks for it."""
+    from restore.decode import PhotoError, decode_bytes
+
+    def sides(path: str) -> tuple[int, int]:
+        data = Path(path).read_bytes()
+        height, width = decode_bytes(data, path, MOST_PIXELS).samples.shape[:2]
+        return width, height
+
+    photo = sides(source)
+    if mask is None or not os.path.isfile(mask):
+        return
+    try:
+        found = sides(mask)
+    except PhotoError as error:
+        raise PhotoError(f"mask {error}") from error
+    if found != photo:
+        raise PhotoError(
+            f"mask {mask}: {found[0]} x {found[1]} pixels, the photo has {photo[0]} x {photo[1]}; "
+            "draw it at that size"
+        )
 
 
 def read_source(source: str) -> str | bytes:

@@ -28,10 +28,9 @@ def run(names: list[str], pull: bool, verify: bool, as_json: bool) -> int:
     if pull and not names:
         raise Refusal("priors --pull: name what to fetch, as owner/model")
     from priors import hub
-    from restore.doctor import installed_priors
 
     missing = False
-    for name in names or installed_priors():
+    for name in names or hub.installed():
         try:
             if pull:
                 hub.pull(name)

@@ -29,14 +29,11 @@ def save(
     """The picture comes last: where it is, the rest is."""
     from dataclasses import replace
 
-    from operators import kernels
     from restore.images import read, write
 
     with together([Path(job.target), *map(job.beside, endings)]):
         if result.kernel is not None:
-            laid, note = kernels.sheet(result.kernel)
-            drawn = read((laid / laid.max() * 65535).round().numpy().astype("uint16"))
-            write(drawn, job.beside(".kernel.png"), report=note, overwrite=overwrite)
+            drawn(result.kernel, job.beside(".kernel.png"), overwrite=overwrite)
         if result.std is not None:
             report = {**report, "std_white": WHITE}
             spread = read((result.std / WHITE).clamp(0, 1))
@@ -48,6 +45,16 @@ def save(
                 sample.save(job.beside(f".sample{k}.png"), overwrite=overwrite)
         write_json(job.beside(".json"), report)
         result.save(job.target, overwrite=overwrite)
+
+
+def drawn(kernel: Any, path: Path, *, overwrite: bool) -> None:
+    """Write a kernel (kh, kw), or those of parts (R, C, kh, kw), as `kernels.load` reads them."""
+    from operators import kernels
+    from restore.images import read, write
+
+    laid, note = kernels.sheet(kernel)
+    picture = read((laid / laid.max() * 65535).round().cpu().numpy().astype("uint16"))
+    write(picture, path, report=note, overwrite=overwrite)
 
 
 def _overlaid(pixels: Any, share: Any) -> Any:

@@ -1,5 +1,6 @@
 """serve: restorations over HTTP, until Ctrl-C."""
 
+import sqlite3
 from typing import Any
 
 from restore.commands.failure import FAILED, Refusal
@@ -21,5 +22,8 @@ def run(given: dict[str, Any]) -> int:
         raise Refusal(f"--{error}", FAILED) from error
     except ValueError as error:
         raise Refusal(f"--{error}") from error
-    except OSError as error:
-        raise Refusal(f"{settings.host}:{settings.port}: {error.strerror}", FAILED) from error
+    except sqlite3.Error as error:
+        raise Refusal(f"--store: {settings.store} cannot be written ({error})", FAILED) from error
+    except OSError as error:  # of a file, or of the address
+        what = error.filename or f"{settings.host}:{settings.port}"
+        raise Refusal(f"{what}: {error.strerror}", FAILED) from error

@@ -12,7 +12,16 @@ from typing import Any
 from restore import spec
 from restore.commands.batch import Manner, process, write_stream
 from restore.commands.failure import FAILED, Refusal
-from restore.commands.files import STREAM, SUFFIXES, Job, gather, is_address, plan, read_source
+from restore.commands.files import (
+    STREAM,
+    SUFFIXES,
+    Job,
+    gather,
+    inspect,
+    is_address,
+    plan,
+    read_source,
+)
 from restore.commands.overlap import LARGE, Device, Shared, Turns
 from restore.commands.parameters import checked
 from restore.commands.progress import Progress
@@ -57,8 +66,9 @@ def run(
         from restore.cluster import folders
 
         return folders.process(task, options, solver_options, jobs, manner)
-    if len(jobs) == 1 and os.path.isfile(source := jobs[0].source):
-        header(Path(source).read_bytes(), source)  # what is no photo is refused before torch loads
+    if len(jobs) == 1 and os.path.isfile(jobs[0].source):
+        # what is no photo, or no mask of it, is refused before torch loads
+        inspect(jobs[0].source, getattr(options, "mask", None))
     # what is held decides what fits, and must not depend on another photo
     device = None if options.max_memory or options.low_memory else Device()
     restored = Restored(task, options, solver_options, manner.overwrite, device)
@@ -81,7 +91,7 @@ class Restored:
         self.task, self.options, self.overwrite = task, options, overwrite
         self.device = device or Device()
         self.solver_options = solver_options
-        placed = {name: value for name, value in options if name not in spec.PLACING}
+        placed = {name: value for name, value in options if name not in spec.PLACING | spec.WRITTEN}
         self.arguments: dict[str, Any] = {**placed, **solver_options}
 
     def settings(self) -> dict[str, Any]:
@@ -147,6 +157,8 @@ class Restored:
         if job.target == STREAM and isinstance(source, str):
             source = Path(source).read_bytes()
         result = getattr(api, self.task)(source, **arguments)
+        if not self.options.gps and result.photo is not None:
+            result = result.of(result.photo.without_gps())
         report = {
             "task": self.task,
             "input": job.source,
@@ -224,9 +236,3 @@ def _judge(job: Job, report: dict[str, Any], progress: Progress) -> None:
         progress.say(f"{job.source}: {said}, confidence {blur['confidence']:.2f}{sure}")
     if report.get("halved"):
         progress.say(f"{job.source}: memory was short, the windows shrank to {report['tile']}")
-    certificate = report.get("certificate", {})
-    for verdict, unexplained, accepted in zip(
-        *(certificate.get(name, ()) for name in ("verdict", "unexplained", "accepted")), strict=True
-    ):
-        if unexplained or not accepted:
-            progress.say(f"{job.source}: {verdict}")

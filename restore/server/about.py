@@ -40,6 +40,7 @@ class Solver(BaseModel):
     description: str
     steps: int | None
     options: dict[str, dict[str, Any]]
+    text: bool = Field(description="Whether it needs a prior that reads text.")
 
 
 class TaskList(BaseModel):

@@ -16,11 +16,13 @@ BOUNDS: dict[Any, dict[str, int]] = {
 
 
 def catalogue() -> dict[str, Any]:
-    """Of every solver its first line of help, and the JSON Schema of each of its own options.
+    """Of every solver its first line of help, the JSON Schema of each of its own options, and
+    whether it needs a prior that reads text.
 
     Those of every task (steps) are left out, and those that are neither numbers nor switches.
     """
-    return {name: _described(name) for name in solvers.names()}
+    of_text = solvers.names(of_text=True)
+    return {name: _described(name) for name in sorted([*solvers.names(), *of_text])}
 
 
 def defaults() -> dict[str, str]:
@@ -48,6 +50,7 @@ def _described(name: str) -> dict[str, Any]:
         "description": told.splitlines()[0] if told else name,
         "steps": None if steps is None else steps.default,
         "options": shown,
+        "text": name in solvers.names(of_text=True),
     }
 
 

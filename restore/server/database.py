@@ -1,5 +1,6 @@
 """One SQLite file and its connections: many threads, two processes, any of them killed."""
 
+import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,6 +50,19 @@ CREATE TABLE IF NOT EXISTS tallies (
 """
 BUSY = 20.0
 """Seconds to wait for another writer."""
+
+
+def full(error: BaseException | None) -> bool:
+    """Whether an error says, or stands on one that says, that the disk is full."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if isinstance(error, sqlite3.OperationalError):
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest tells where it was met
+            if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+                return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 class Locked(Exception):

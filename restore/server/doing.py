@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import wraps
 from pathlib import Path
+from sqlite3 import OperationalError
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from restore.commands.files import Job as Paths
 from restore.commands.progress import Progress
 from restore.commands.tasks import Restored, save
 from restore.images import read
+from restore.server.database import full
 from restore.server.leases import Leases
 from restore.server.pictures import keep
 from restore.server.problems import Problem
@@ -63,25 +65,33 @@ class Watch(Progress):
         super().__init__(1, quiet=True)
         self.leases, self.job, self.stopping, self.notify = leases, job, stopping, notify
         now = time.monotonic()
-        self.over, self.shown, self.told = now + limit, now, 0.0
+        self.over, self.shown, self.told, self.stepped = now + limit, now, 0.0, now
         self.preview: Callable[[], str] | None = None
 
     def step(self, done: int, total: int) -> None:
         """A step is done; the next begins only if it is wanted."""
-        now = time.monotonic()
-        if self.stopping():
-            raise Stopped
-        if now > self.over:
-            raise TooLong
+        now = self.stepped = time.monotonic()
+        self.wanted()
         if now - self.told < TELL and done < total:
-            self.leases.check(self.job)
             return
         self.told = now
         image = None
         if self.preview is not None and now - self.shown >= SHOW:
             self.shown, image = now, self.preview()
-        self.leases.progress(self.job, min(done, total), total, image)
+        try:
+            self.leases.progress(self.job, min(done, total), total, image)
+        except OperationalError as error:
+            if not full(error):  # else what is done need not be told
+                raise
         self.notify(self.job["id"])
+
+    def wanted(self) -> None:
+        """Lost, Stopped or TooLong where the job is to end."""
+        if self.stopping():
+            raise Stopped
+        if time.monotonic() > self.over:
+            raise TooLong
+        self.leases.check(self.job)
 
 
 def do(
@@ -114,6 +124,8 @@ def failed(error: Exception, job: Job, place: Path) -> dict[str, Any]:
     kinds = [kind.__name__ for kind in type(error).__mro__]
     code = next((CAUSES[kind] for kind in kinds if kind in CAUSES), "failed")
     failure = understood(error)
+    if full(error):
+        return {**Problem("disk_full").content(), "title": "No room"}
     if failure.code == NO_MEMORY:
         code = "no_memory"
     elif code == "failed" and (failure.code == USAGE or isinstance(error, ValueError)):

@@ -37,7 +37,7 @@ def estimate(
     }
     progress.step(1, PARTS)
     began = time.monotonic()
-    blur, kernel = _blur(photo.pixels)
+    blur, kernel = _blur(photo)
     looked = time.monotonic() - began
     if kernel is not None:
         write(kernel, place / "result.kernel.png")
@@ -48,7 +48,8 @@ def estimate(
 
 
 def _noise(photo: Photo) -> dict[str, float | None]:
-    """sigma: as a deblurring takes it, at least what the file's own coding hides."""
+    """sigma: as a deblurring takes it, at least what the file's own coding hides. confidence: by
+    how far two halves of the photo agree with that, in [0, 1]."""
     from operators.noise import PoissonGaussian
     from restore.camera import camera_of, file_sigma
     from restore.noise_level import estimate_noise, estimate_sigma
@@ -62,7 +63,11 @@ def _noise(photo: Photo) -> dict[str, float | None]:
     if isinstance(model, PoissonGaussian):
         gain, read_sigma = float(model.gain), float(model.sigma)
     sigma = max(hidden, float(estimate_sigma(enough)))
-    return {"sigma": sigma, "gain": gain, "read_sigma": read_sigma}
+    axis = 2 if enough.shape[2] > enough.shape[3] else 3
+    halves = [float(estimate_sigma(at_least(16, half))) for half in enough.chunk(2, axis)]
+    most = max(*halves, hidden)
+    told = {"sigma": sigma, "confidence": min(halves) / most if most else 1.0}
+    return {**told, "gain": gain, "read_sigma": read_sigma}
 
 
 def _middle(photo: Photo) -> Tensor:
@@ -74,12 +79,17 @@ def _middle(photo: Photo) -> Tensor:
     return photo.pixels[:, :, top : top + NOISY, left : left + NOISY]
 
 
-def _blur(pixels: Tensor) -> tuple[dict[str, Any], Photo | None]:
-    """The blur in words and its picture; or why there is none."""
-    from restore.blind import NotBlurred, Unknowable, estimate_kernel
+def _blur(photo: Photo) -> tuple[dict[str, Any], Photo | None]:
+    """The blur in words and its picture; or why there is none.
+
+    One kernel: those of parts take several times as long. may_vary: the job itself looks for them.
+    """
+    from restore.blind import NotBlurred, Unknowable
+    from restore.blind.varying import STEP
+    from restore.blurred import blur_of
 
     try:
-        found = estimate_kernel(pixels)
+        found = blur_of(photo, parts=False)
     except (NotBlurred, Unknowable) as error:
         return {"blur": None, "why": " ".join(str(error).split())}, None
     numbers = ",".join(f"{value:.4g}" for value in found.parameters.values())
@@ -89,6 +99,7 @@ def _blur(pixels: Tensor) -> tuple[dict[str, Any], Photo | None]:
         "confidence": found.confidence,
         "kernel": f"{found.family}:{numbers}" if numbers else None,
         "kernel_size": list(found.kernel.shape),
+        "may_vary": found.report["reduction"] == 1 and max(photo.pixels.shape[2:]) >= 2 * STEP,
     }
     weights = (found.kernel / found.kernel.max() * 65535).round().cpu().numpy()
     return {"blur": told, "why": None}, read(weights.astype("uint16"))

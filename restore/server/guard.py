@@ -22,6 +22,8 @@ HEADERS = [
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
 ]
+SHOWN = 200
+"""Letters of an address that the log shows."""
 POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 
 
@@ -38,7 +40,7 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 500
+        began, status, method = time.perf_counter(), 500, scope["method"]
 
         async def answer(message: Message) -> None:
             nonlocal status
@@ -49,11 +51,15 @@ class Guard:
 
         try:
             scope.setdefault("state", {})["owner"] = self._admitted(scope)
-            await self.app(scope, self._bounded(receive), answer)
+            if method == "HEAD":
+                scope, heard = {**scope, "method": "GET"}, _headless(answer)
+            else:
+                heard = answer
+            await self.app(scope, self._bounded(receive), heard)
         except Problem as problem:
             await problem.response()(scope, receive, answer)
         finally:
-            self._record(scope, status, time.perf_counter() - began)
+            self._record(method, scope, status, time.perf_counter() - began)
 
     def _admitted(self, scope: Scope) -> str:
         """The owner of the jobs that the request may see; Problem."""
@@ -61,7 +67,7 @@ class Guard:
         host = headers.get(b"host", "")
         name = _split(f"//{host}").hostname
         if self.settings.loopback and name not in LOCAL | {self.settings.host}:
-            raise Problem("host", field="Host", host=name or host)
+            raise Problem("host", field="Host", host=name or host or "nothing")
         origin = headers.get(b"origin")
         if origin is not None and _split(origin).netloc != host:
             raise Problem("origin", field="Origin")
@@ -100,15 +106,26 @@ class Guard:
 
     def _too_large(self) -> Problem:
         most = self.settings.upload
-        return Problem("too_large", most=most, headers={"Connection": "close"})
+        return Problem("too_large", field="body", most=most, headers={"Connection": "close"})
 
-    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+    def _record(self, method: str, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "other")
-        method = scope["method"] if scope["method"] in METHODS else "other"
+        method = method if method in METHODS else "other"
         self.metrics.request(method, route, status, seconds)
         client = (scope.get("client") or ("",))[0]
-        told = {"method": scope["method"], "path": scope["path"], "status": status}
+        told = {"method": method, "path": scope["path"][:SHOWN], "status": status}
         log("request", **told, ms=round(1000 * seconds, 1), client=client)
+
+
+def _headless(answer: Send) -> Send:
+    """Sends the head of an answer to GET, for HEAD, and drops its body."""
+
+    async def head(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await answer(message)
+            await answer({"type": "http.response.body"})
+
+    return head
 
 
 def _split(address: str) -> SplitResult:

@@ -154,7 +154,7 @@ def _one(routes: APIRouter, service: Service) -> None:
         responses={
             202: {"model": JobView, "description": "Ends after the step under way."},
             204: {"description": "Canceled, or removed with its result."},
-            **responses(404, 422),
+            **responses(404, 422, 507),
         },
     )
     async def delete(request: Request, id: Id) -> Response:

@@ -124,13 +124,13 @@ class Leases:
             end(connection, row, "succeeded", size)
             return "succeeded"
 
-    def put_back(self, job: Job) -> None:
-        """Let another worker do it: this one stops. It does not count as an attempt."""
+    def put_back(self, job: Job, *, tried: bool = False) -> None:
+        """Let another worker do it, or this one later; tried: it counts as an attempt."""
         with self.database.writing() as connection:
             mine = connection.execute(
-                "UPDATE jobs SET attempts = attempts - 1 WHERE id = ? AND token = ? "
+                "UPDATE jobs SET attempts = attempts - ? WHERE id = ? AND token = ? "
                 "AND state = 'running'",
-                (job["id"], job["token"]),
+                (int(not tried), job["id"], job["token"]),
             )
             if mine.rowcount:
                 _put_back(connection, job["id"])

@@ -9,26 +9,32 @@ from restore.server.settings import Serve
 
 def priors_of(settings: Serve) -> dict[str, Any]:
     """What clients may name: a prior by its name, or the object that module:function gives."""
-    from restore.device import device, dtype
-    from restore.preparation import loaded
-
-    where = device(settings.device)
     found: dict[str, Any] = {}
     for name in settings.priors:
-        if ":" in name:
-            found[name] = _imported(name)
-            continue
-        found[name] = name
-        loaded(name, dtype("auto", where), str(where), False)
+        found[name] = _imported(name) if ":" in name else name
+        held(found[name], settings)
     return found
 
 
-def card(name: str) -> dict[str, Any]:
-    """Whether a prior reads text; of one that is a folder also licence and size."""
-    from priors.hub import describe
+def held(prior: Any, settings: Serve) -> Any:
+    """A prior of `priors_of` itself, in the memory where jobs look for it."""
+    from restore.device import device, dtype
+    from restore.preparation import loaded
+
+    if not isinstance(prior, str):
+        return prior
+    where = device(settings.device)
+    saving = settings.offline, settings.low_memory  # all in their places, as a restorer asks for it
+    return loaded(prior, dtype("auto", where), str(where), *saving)
+
+
+def card(name: str, settings: Serve) -> dict[str, Any]:
+    """Whether a prior reads text; of one that is a folder also licence and size; fetched first."""
+    from priors.hub import describe, locate
 
     if ":" in name:
         return {"text": _imported(name).reads_text}
+    locate(name, offline=settings.offline)
     card = describe(name)
     return {each: getattr(card, each) for each in ("licence", "parameters", "bytes", "text")}
 

@@ -20,7 +20,6 @@ _TOLD = {
 def document(app: FastAPI, service: Service, keys: bool) -> dict[str, Any]:
     """The document of this server; Problem 503 while it starts."""
     if app.openapi_schema is None:
-        schemas = service.tasks.models
         told = FastAPI.openapi(app)
         parts = told["components"]["schemas"]
         parts.pop("HTTPValidationError", None)
@@ -28,10 +27,12 @@ def document(app: FastAPI, service: Service, keys: bool) -> dict[str, Any]:
         errors = ProblemDetails.model_json_schema(ref_template=PARTS + "{model}")
         parts |= errors.pop("$defs")
         parts["ProblemDetails"] = errors
-        told["paths"]["/v1/jobs"]["post"]["requestBody"] = _form(service)
+        params = {
+            task: _params(task, model.model_json_schema(), parts)
+            for task, model in service.tasks.models.items()
+        }
+        told["paths"]["/v1/jobs"]["post"]["requestBody"] = _form(params)
         _without_nulls(told)
-        for task, model in schemas.items():
-            parts[f"{task.capitalize()}Params"] = _shared(model.model_json_schema(), parts)
         _secure(told, keys)
         if not service.supervisor.ready.is_set():  # an earlier worker told it
             app.openapi_schema = None
@@ -40,29 +41,56 @@ def document(app: FastAPI, service: Service, keys: bool) -> dict[str, Any]:
     return found
 
 
-def _shared(schema: dict[str, Any], parts: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a task's parameters, its solvers' options in a part that all tasks share."""
+def _params(task: str, schema: dict[str, Any], parts: dict[str, Any]) -> list[str]:
+    """The names of the parts that say what a task's parameters may be, which are added.
+
+    Where some priors read text there are two: with those priors and a text, and without any. One
+    schema with conditions says the same, but generators of examples cannot do with it.
+    """
+    dependent: dict[str, Any] = schema.pop("dependentSchemas", {})
+    name = f"{task.capitalize()}Params"
+    if not dependent:
+        parts[name] = _shared(schema, "SolverOptions", parts)
+        return [name]
+    (rule, *_), own, solvers = dependent.values(), schema["properties"], schema["anyOf"]
+    prior = {**own["prior"], **rule["properties"]["prior"]}
+    needed = [*schema.get("required", []), *rule.get("required", [])]
+    told = {**schema, "properties": {**own, "prior": prior}, "required": needed}
+    parts[f"Text{name}"] = _shared(told, "TextSolverOptions", parts)
+    silent = {field: each for field, each in own.items() if field not in dependent}
+    others = [solver for solver in solvers if "prior" not in solver["properties"]]
+    told = {**schema, "properties": silent, "anyOf": others}
+    parts[name] = _shared(told, "SolverOptions", parts)
+    return [name, f"Text{name}"]
+
+
+def _shared(schema: dict[str, Any], name: str, parts: dict[str, Any]) -> dict[str, Any]:
+    """A schema of parameters, with its solvers' options in a part that all tasks share."""
     if "anyOf" not in schema:
         return schema
-    parts["SolverOptions"] = {"anyOf": schema.pop("anyOf")}
-    return {**schema, "allOf": [{"$ref": f"{PARTS}SolverOptions"}]}
+    parts[name] = {"anyOf": schema["anyOf"]}
+    rest = {key: value for key, value in schema.items() if key != "anyOf"}
+    return {**rest, "allOf": [{"$ref": f"{PARTS}{name}"}]}
 
 
-def _form(service: Service) -> dict[str, Any]:
-    """The parts of a job: all of them, then what each task makes of them."""
+def _form(params: dict[str, list[str]]) -> dict[str, Any]:
+    """The parts of a job: all of them, then what each task makes of them.
+
+    params: the names of the parts that say what a task's parameters may be.
+    """
     forms = []
-    for task in service.tasks.models:
-        params: dict[str, Any] = {"$ref": f"{PARTS}{task.capitalize()}Params"}
+    for task, name in ((task, name) for task, names in params.items() for name in names):
+        told: dict[str, Any] = {"$ref": f"{PARTS}{name}"}
         allowed = ("image", "mask") if task == "inpaint" else ("image",)
         required = ["mask"] if task == "inpaint" else ["params"] if task == "restore" else []
-        forms.append(_variant(task, params, allowed, required))
+        forms.append(_variant(task, told, allowed, required))
         if "kernel" in UPLOADS[task]:  # as a file or in words
-            wordless = {"allOf": [params, {"properties": {"kernel": {"type": "null"}}}]}
+            wordless = {"allOf": [told, {"properties": {"kernel": {"type": "null"}}}]}
             forms.append(_variant(task, wordless, ("image", "kernel"), ["kernel"]))
     schema = {
         "type": "object",
         "properties": {
-            "task": {"enum": list(service.tasks.models)},
+            "task": {"enum": list(params)},
             "params": {"type": "object"},
             **{name: {**FILE, "description": told} for name, told in _TOLD.items()},
         },

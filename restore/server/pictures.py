@@ -3,14 +3,15 @@
 import json
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from restore.decode import PhotoError, decode_bytes
-from restore.encode import DEEP_FORMATS, encode
+from restore.encode import DEEP_FORMATS, Quality, encode
 
 if TYPE_CHECKING:
     from restore.photo import Photo
@@ -24,6 +25,8 @@ MEDIA = {
 }
 SUFFIX = {"PNG": ".png", "JPEG": ".jpg", "TIFF": ".tif", "WEBP": ".webp", "BMP": ".bmp"}
 SAMPLES = "samples.npz"
+Room = Callable[[int], bool]
+"""Whether so many bytes more may be kept."""
 
 
 def keep(photo: "Photo", report: Mapping[str, Any], place: Path) -> None:
@@ -33,13 +36,16 @@ def keep(photo: "Photo", report: Mapping[str, Any], place: Path) -> None:
     for name, value in (("exif", photo.exif), ("icc", photo.icc)):
         if value is not None:
             kept[name] = np.frombuffer(value, np.uint8)
+    if photo.quality is not None:
+        kept["quality"] = np.array(json.dumps(photo.quality))
     np.savez(place / SAMPLES, report=np.array(json.dumps(report)), **kept)
 
 
-def picture(place: Path, format: str, deep: bool = False) -> Path:
+def picture(place: Path, format: str, room: Room, deep: bool = False) -> Path | bytes:
     """The file of the result in a format, made at its first use; PhotoError if it cannot be.
 
-    deep: with 16 bits, whatever the photo had; otherwise where it had them.
+    deep: with 16 bits, whatever the photo had; otherwise where it had them. FileNotFoundError
+    where the result is gone; without room the file's content.
     """
     if deep and format not in DEEP_FORMATS:
         raise PhotoError(f"result: {format} holds 8 bits; {', '.join(DEEP_FORMATS)} hold 16")
@@ -56,12 +62,13 @@ def picture(place: Path, format: str, deep: bool = False) -> Path:
             exif=notes.get("exif"),
             icc=notes.get("icc"),
             report=json.loads(str(kept["report"])),
+            like=Quality(*json.loads(str(kept["quality"]))) if "quality" in kept else None,
         )
-    return _written(data, path)
+    return _written(data, path, room)
 
 
-def upright(upload: Path, max_pixels: int) -> Path:
-    """An upload as a PNG that every browser shows, made at its first use; PhotoError.
+def upright(upload: Path, max_pixels: int, room: Room) -> Path | bytes:
+    """An upload as a PNG that every browser shows, made at its first use, as of `picture`.
 
     Its orientation is applied, and 16 bits are kept.
     """
@@ -69,13 +76,21 @@ def upright(upload: Path, max_pixels: int) -> Path:
     if path.exists():
         return path
     seen = decode_bytes(upload.read_bytes(), upload.name, max_pixels)
-    return _written(encode(seen.samples, "PNG", upload.name, icc=seen.icc), path)
+    return _written(encode(seen.samples, "PNG", upload.name, icc=seen.icc), path, room)
 
 
-def _written(data: bytes, path: Path) -> Path:
+def _written(data: bytes, path: Path, room: Room) -> Path | bytes:
+    """Where it lies now; what was to be written where it cannot be."""
+    if not room(len(data)):
+        return data
     temporary = path.with_name(f".{uuid.uuid4().hex}.part")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except OSError:  # the disk is full, or the job was removed meanwhile
+        with suppress(OSError):
+            temporary.unlink()
+        return data
     return path
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from sqlite3 import OperationalError
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
@@ -12,6 +13,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from restore.server.database import full
 from restore.server.messages import MESSAGES
 
 MEDIA_TYPE = "application/problem+json"
@@ -109,20 +111,30 @@ def install(app: FastAPI, routers: Sequence[APIRouter]) -> None:
     async def refused(request: Request, error: HTTPException) -> JSONResponse:
         headers = dict(error.headers or {})
         if error.status_code == 404:
-            return Problem("no_such", headers=headers).response()
+            return Problem("no_such", field="path", headers=headers).response()
         if error.status_code == 405:  # the first route of a path tells of its own methods only
             path = request.url.path
             same = [route for route in routes if route.path_regex.match(path)]
             known = {method for route in same for method in route.methods or ()}
+            known |= {"HEAD"} if "GET" in known else set()
             headers["Allow"] = ", ".join(sorted(known or {"GET", "HEAD"}))
-            return Problem("method", headers=headers, method=request.method).response()
+            asked = request.method
+            return Problem("method", field="method", headers=headers, method=asked).response()
         why, status = str(error.detail), error.status_code
-        return Problem("refused", headers=headers, status=status, why=why).response()
+        told: dict[str, Any] = {"headers": headers, "status": status, "why": why}
+        return Problem("refused", field="request", **told).response()
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         errors = [fault(each, ".".join(map(str, each["loc"][1:]))) for each in error.errors()]
         return Problem("request", errors=errors).response()
+
+    @app.exception_handler(OSError)
+    @app.exception_handler(OperationalError)
+    async def on_disk(request: Request, error: Exception) -> JSONResponse:
+        if not full(error):
+            raise error
+        return Problem("disk_full", headers={"Retry-After": "60"}).response()
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Path, Query, Request
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import JSONResponse, Response
 
 from restore.decode import PhotoError
 from restore.server.jobs import Id
@@ -17,6 +17,7 @@ from restore.server.pictures import MEDIA, SUFFIX, picture
 from restore.server.problems import Problem, responses
 from restore.server.record import Job
 from restore.server.schemas import ESTIMATE
+from restore.server.sending import sent
 from restore.server.service import Service
 
 JSON = "application/json"
@@ -70,12 +71,21 @@ def router(service: Service) -> APIRouter:
             raise Problem("not_offered", field="Accept", known=", ".join(offers))
         if media == JSON:
             return JSONResponse(_report(job, place), headers={"Vary": "Accept"})
+        wanted = place, _FORMATS[media], service.room(id), depth is not None
         try:
-            deep = depth is not None
-            path = await run_sync(picture, place, _FORMATS[media], deep, limiter=encoding)
+            found = await run_sync(picture, *wanted, limiter=encoding)
         except PhotoError as error:
             raise Problem("not_encoded", field="Accept", why=str(error)) from error
-        return _file(path, f"{job['task']}{path.suffix}", media)
+        except FileNotFoundError as error:
+            raise Problem("expired", field="id") from error
+        return await run_sync(sent, found, media, f"{job['task']}{SUFFIX[_FORMATS[media]]}")
+
+    _beside(routes, service)
+    return routes
+
+
+def _beside(routes: APIRouter, service: Service) -> None:
+    plain: dict[str, Any] = {"response_class": Response}
 
     @routes.get("/{id}/files/{name}", operation_id="file", responses=FILE, **plain)
     async def beside(request: Request, id: Id, name: Name) -> Response:
@@ -85,19 +95,17 @@ def router(service: Service) -> APIRouter:
         path = place / f"result.{name}"
         if not re.fullmatch(BESIDE, name) or not path.is_file():
             raise Problem("no_file", field="name", name=name)
-        return _file(path, name, "image/png")
-
-    return routes
+        return await run_sync(sent, path, "image/png", name)
 
 
 def _place(service: Service, job: Job) -> tuple[File, str]:
     """The folder of the result, and the format of the photo; Problem 409, 410."""
     if job["gone"]:
-        raise Problem("expired")
+        raise Problem("expired", field="id")
     if job["state"] != "succeeded":
         if job["state"] in ("queued", "running"):
-            raise Problem("waiting", state=job["state"], headers={"Retry-After": "1"})
-        raise Problem("no_result", state=job["state"])
+            raise Problem("waiting", field="id", state=job["state"], headers={"Retry-After": "1"})
+        raise Problem("no_result", field="id", state=job["state"])
     suffix = File(json.loads(job["uploads"])["image"]).suffix
     return service.store.place(job["id"]) / job["token"], _BY_SUFFIX[suffix]
 
@@ -106,13 +114,3 @@ def _report(job: Job, place: File) -> dict[str, Any]:
     report: dict[str, Any] = json.loads(job["report"])
     names = sorted(path.name.removeprefix("result.") for path in place.glob("result.*.png"))
     return {**report, "files": {name: f"/v1/jobs/{job['id']}/files/{name}" for name in names}}
-
-
-def _file(path: File, name: str, media: str) -> Response:
-    return FileResponse(
-        path,
-        media_type=media,
-        filename=name,
-        content_disposition_type="inline",
-        headers={"Vary": "Accept"},
-    )

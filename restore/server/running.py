@@ -14,6 +14,7 @@ from restore.server.database import Locked, lock
 from restore.server.log import Handler, log
 from restore.server.service import Service
 from restore.server.settings import Serve
+from restore.server.wire import Protocol
 
 GRACE = 5
 """Seconds that answers under way have when the server stops."""
@@ -65,6 +66,7 @@ def run(settings: Serve) -> int:
     options: dict[str, Any] = {
         **{"log_config": None, "access_log": False, "server_header": False, "ws": "none"},
         **{"timeout_graceful_shutdown": GRACE, "lifespan": "on", "proxy_headers": False},
+        "http": Protocol,
     }
     server = _Server(uvicorn.Config(application, **options), service, address)
     try:

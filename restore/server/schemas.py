@@ -11,7 +11,7 @@ from restore.server.words import KERNEL, OPERATOR
 
 HIDDEN = {
     *("device", "offline", "max_memory", "low_memory", "mask"),
-    *("engine", "ray_address"),
+    *("engine", "ray_address", "gps"),
 }
 """Options that are the operator's, or uploads."""
 SHOWN = {
@@ -62,7 +62,7 @@ def model_of(
         annotation = narrow.get(name, field.rebuild_annotation())
         fields[name] = (annotation, Field(**changed))
     fields[OPTIONS] = (dict[str, Scalar], Field({}, description="Options of the solver."))
-    more = _of(solvers) | _for_readers(readers, settings)
+    more = _of(solvers, readers, settings) | _for_readers(readers, settings)
     base = type("Asked", (Declared,), {"model_config": ConfigDict(json_schema_extra=more)})
     return create_model(
         task.capitalize(), __base__=base, __doc__=spec.TASKS[task].__doc__, **fields
@@ -77,18 +77,14 @@ def estimate_model(settings: Serve) -> type[Declared]:
     return create_model("Estimate", __base__=Declared, __doc__=about, prior=(prior, told))
 
 
-def _of(solvers: dict[str, Any]) -> dict[str, Any]:
-    """That options are those of the solver, in JSON Schema."""
-    named = [
-        {
-            "properties": {
-                "solver": {"const": name},
-                OPTIONS: {"properties": solver["options"], "additionalProperties": False},
-            },
-            "required": ["solver"],
-        }
-        for name, solver in solvers.items()
-    ]
+def _of(solvers: dict[str, Any], readers: tuple[str, ...], settings: Serve) -> dict[str, Any]:
+    """That options are the solver's, and that the prior reads text where it must: JSON Schema."""
+    named = []
+    for name, solver in solvers.items():
+        needed = _reading(readers, settings) if solver.get("text") else {}
+        options = {"properties": solver["options"], "additionalProperties": False}
+        own = {"solver": {"const": name}, OPTIONS: options, **needed.get("properties", {})}
+        named.append({"properties": own, "required": ["solver", *needed.get("required", [])]})
     unnamed = {"properties": {"solver": {"const": None}, OPTIONS: {"maxProperties": 0}}}
     return {"anyOf": [*named, unnamed]}
 
@@ -97,10 +93,15 @@ def _for_readers(readers: tuple[str, ...], settings: Serve) -> dict[str, Any]:
     """That a text goes with a prior which reads it, in JSON Schema; none where all or none do."""
     if len(readers) in (0, len(settings.priors)):
         return {}
+    return {"dependentSchemas": dict.fromkeys(TEXT, _reading(readers, settings))}
+
+
+def _reading(readers: tuple[str, ...], settings: Serve) -> dict[str, Any]:
+    """That the prior is one that reads text, in JSON Schema."""
     read: dict[str, Any] = {"properties": {"prior": {"enum": [*readers]}}}
     if settings.priors[0] not in readers:
         read["required"] = ["prior"]
-    return {"dependentSchemas": {name: read for name in TEXT}}
+    return read
 
 
 _KERNEL_HELP = f"{spec.KERNELS}; or upload a file as kernel. Default: estimated."

@@ -1,14 +1,16 @@
 """What the routes work with: the store, the news, the worker; and waiting for a job."""
 
 import asyncio
+import sqlite3
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from anyio.to_thread import run_sync
 from fastapi import Request
 
+from restore.server.log import log
 from restore.server.problems import Problem
 from restore.server.record import ENDED, Job
 from restore.server.settings import Serve
@@ -53,7 +55,9 @@ class Service:
             raise Problem("starting", seconds=2, headers={"Retry-After": "2"})
         priors: dict[str, Any] = self.store.fact("priors")
         readers = [name for name, card in priors.items() if card.get("text")]
-        found = tasks(self.store.fact("catalogue"), self.settings, readers)
+        solvers: dict[str, Any] = self.store.fact("catalogue")
+        usable = {name: each for name, each in solvers.items() if readers or not each.get("text")}
+        found = tasks(usable, self.settings, readers)
         if self.supervisor.ready.is_set():  # else an earlier worker told it
             self._tasks = found
         return found
@@ -64,6 +68,17 @@ class Service:
         priors: dict[str, Any] = self.store.fact("priors") or {}
         told = self.store.fact("catalogue") is not None
         return told and all("text" in priors.get(name, {}) for name in self.settings.priors)
+
+    def room(self, job: str) -> Callable[[int], bool]:
+        """Whether a file of so many bytes may be kept with a job; it is counted then."""
+
+        def kept(size: int) -> bool:
+            try:
+                return self.store.grow(job, size, self.bounds)
+            except sqlite3.OperationalError:  # the disk itself is full
+                return False
+
+        return kept
 
     async def find(self, job: str, request: Request) -> Job:
         """The job; Problem 404 where there is none of this owner."""
@@ -87,6 +102,7 @@ class Service:
     async def follow(self, job: str, after: int) -> AsyncIterator[bytes]:
         """The job's events after one of them, as they come, until its end."""
         yield b"retry: 2000\n\n"
+        over = False
         with self.hub.listen(job) as news:
             while not self.hub.closing:
                 news.clear()
@@ -96,14 +112,20 @@ class Service:
                     yield f"id: {after}\nevent: {row['kind']}\ndata: {row['data']}\n\n".encode()
                     if row["kind"] in ENDED:
                         return
+                if over and not rows:
+                    return  # removed, or its end was before the event heard last
                 if not rows and not await _heard(news, KEEP_ALIVE):
+                    over = not await run_sync(self.store.unfinished, job)
                     yield b": still here\n\n"
 
     async def sweep(self) -> None:
         """Remove what has expired, again and again."""
         while True:
-            for job in await run_sync(self.store.expire, time.time(), self.keep):
-                self.hub.notify(job)
+            try:
+                for job in await run_sync(self.store.expire, time.time(), self.keep):
+                    self.hub.notify(job)
+            except sqlite3.Error as error:  # such as a full disk; files go first, so there is room
+                log("nothing expired", error=str(error))
             await asyncio.sleep(min(SWEEP, max(0.2, self.keep / 4)))
 
 

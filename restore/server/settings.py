@@ -8,13 +8,16 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from restore.declared import Declared
+from restore.declared import Declared, Memory
+from restore.spec import Options
+from restore.spec import description as described
 
 LEASE = 15.0
 """Seconds that a worker may be silent before its job is given to another."""
 ATTEMPTS = 5
 """How often a job may take its worker down with it before it fails."""
 KEY_VARIABLE = "PHOTOMEND_API_KEYS"
+RUNNING = ("device", "low_memory", "max_memory", "offline")
 
 
 class Serve(Declared):
@@ -31,6 +34,9 @@ class Serve(Declared):
     device: str = Field(
         "auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="auto, cpu, cuda, cuda:N, mps."
     )
+    low_memory: bool = Field(False, description=described(Options, "low_memory"))
+    max_memory: Memory | None = Field(None, description=described(Options, "max_memory"))
+    offline: bool = Field(False, description=described(Options, "offline"))
     keys: str | None = Field(
         None, description=f"File of API keys, one a line; else {KEY_VARIABLE} in the environment."
     )
@@ -53,6 +59,11 @@ class Serve(Declared):
     def priors(self) -> list[str]:
         """What clients may choose."""
         return [name.strip() for name in self.prior.split(",")]
+
+    @property
+    def running(self) -> dict[str, Any]:
+        """What the operator decides of how every job runs, as of `restore.spec.Options`."""
+        return {name: getattr(self, name) for name in RUNNING}
 
     @property
     def loopback(self) -> bool:

@@ -123,6 +123,14 @@ class Store:
                 (job, after),
             ).fetchall()
 
+    def unfinished(self, job: str) -> bool:
+        """Whether the job is there and has not ended."""
+        with self.database.connection() as connection:
+            found = connection.execute(
+                "SELECT 1 FROM jobs WHERE id = ? AND ended IS NULL", (job,)
+            ).fetchone()
+            return found is not None
+
     def cancel(self, job: str) -> Job:
         """Cancel now what is queued; what runs ends after its step."""
         with self.database.writing() as connection:
@@ -135,10 +143,21 @@ class Store:
 
     def remove(self, job: str) -> None:
         """Forget a job that has ended."""
+        self.drop(job)  # first: where the disk is full, nothing can be written before
         with self.database.writing() as connection:
             connection.execute("DELETE FROM jobs WHERE id = ?", (job,))
             connection.execute("DELETE FROM events WHERE job = ?", (job,))
-        self.drop(job)
+        self.drop(job)  # what was kept meanwhile
+
+    def grow(self, job: str, size: int, bounds: Bounds) -> bool:
+        """Count bytes more of an ended job's files; False where it is gone, or there is no room."""
+        with self.database.writing() as connection:
+            if used(connection) + size > bounds.disk:
+                return False
+            grown = connection.execute(
+                "UPDATE jobs SET bytes = bytes + ? WHERE id = ? AND NOT gone", (size, job)
+            )
+            return grown.rowcount == 1
 
     def expire(self, now: float, keep: float) -> list[str]:
         """Remove results whose time is over, and jobs after as long again; whose results went."""
@@ -148,6 +167,7 @@ class Store:
             ).fetchall()
         jobs = [row["id"] for row in over]
         for job in jobs:
+            self.drop(job)
             with self.database.writing() as connection:
                 connection.execute("UPDATE jobs SET gone = 1, bytes = 0 WHERE id = ?", (job,))
                 connection.execute("DELETE FROM events WHERE job = ?", (job,))

@@ -79,15 +79,17 @@ class Tasks:
         return fault(error, field)
 
     def _check_text(self, given: dict[str, Any], usual: str) -> None:
-        """Refuse a text for a prior that reads none, where another does."""
+        """Refuse a text, and a solver that tunes it, for a prior that reads none."""
         prior = given.get("prior", usual)
         if prior in self.readers:
             return
         readers = ", ".join(self.readers)
+        names = [name for name in TEXT if name in given]
+        solver = given.get("solver")
+        if solver is not None and self.solvers[solver].get("text"):
+            names.append("solver")
         errors = [
-            wrong(f"params.{name}", "no_text", prior=prior, readers=readers)
-            for name in TEXT
-            if name in given
+            wrong(f"params.{name}", "no_text", prior=prior, readers=readers) for name in names
         ]
         if errors:
             raise Problem("params", errors=errors)
@@ -141,7 +143,7 @@ def options_of(
     """The options of `spec` and those of the solver; uploads: paths of files by what they are."""
     given = {name: value for name, value in params.items() if name != OPTIONS}
     files = {name: path for name, path in uploads.items() if name != "image"}
-    fixed = {"device": settings.device, "prior": given.get("prior", settings.priors[0])}
+    fixed = {"prior": given.get("prior", settings.priors[0]), **settings.running}
     options = spec.checked(spec.TASKS[task], {**given, **files, **fixed})
     return options, params.get(OPTIONS) or {}
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from python_multipart.exceptions import FormParserError
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from restore.decode import PhotoError, header
 from restore.server.pictures import SUFFIX
@@ -30,8 +30,8 @@ LARGEST_PARAMS = 65536
 """Bytes of the parameters."""
 LARGEST_KERNEL = 255
 """Side of a kernel in pixels; a file of eight bytes for each and a header."""
-BYTES_A_PIXEL = 9
-"""Of a result, at most about: samples of 8 and 16 bits."""
+BYTES_A_PIXEL, BYTES_A_SAMPLE = 9, 3
+"""Of a result, at most about: what is kept of 8 and 16 bits; and of each picture beside it."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,12 @@ async def read_form(request: Request) -> Form:
         async with asyncio.timeout(SECONDS):
             form = await request.form(max_files=len(FILES), max_fields=len(FIELDS))
     except TimeoutError as error:
-        raise Problem("slow", seconds=round(SECONDS)) from error
+        raise Problem("slow", field="body", seconds=round(SECONDS)) from error
+    except ClientDisconnect as error:
+        raise Problem("form", field="body", why="it breaks off") from error
     except (HTTPException, FormParserError) as error:
-        raise Problem("form", why=str(getattr(error, "detail", "damaged")).rstrip(".")) from error
+        why = str(getattr(error, "detail", "damaged")).rstrip(".")
+        raise Problem("form", field="body", why=why) from error
     return _sorted(form)
 
 
@@ -118,7 +121,7 @@ def accept(
         task=form.task,
         params=params,
         uploads={name: f"{name}{suffix}" for name, suffix in suffixes.items()},
-        bytes=sum(size for size, _ in copied.values()) + pixels * BYTES_A_PIXEL,
+        bytes=sum(size for size, _ in copied.values()) + pixels * _kept(params.get("samples", 1)),
         fingerprint=fingerprint.hexdigest(),
         idempotency=idempotency,
     )
@@ -143,6 +146,11 @@ def _examined(form: Form, params: dict[str, Any], settings: Serve) -> tuple[dict
     if "kernel" in form.files:
         suffixes["kernel"] = _kernel(form.files["kernel"])
     return suffixes, width * height * larger
+
+
+def _kept(samples: int) -> int:
+    """Bytes a pixel: of several samples each is kept, and what is drawn of their spread."""
+    return BYTES_A_PIXEL + (BYTES_A_SAMPLE * (samples + 2) if samples > 1 else 0)
 
 
 def _picture(file: BinaryIO, name: str, max_pixels: int) -> tuple[str, int, int]:

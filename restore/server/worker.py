@@ -11,28 +11,32 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from restore.server.database import lock
+from restore.server.database import full, lock
 from restore.server.leases import Leases, Lost
 from restore.server.log import log
-from restore.server.offered import card, priors_of
+from restore.server.offered import card, held, priors_of
 from restore.server.pace import remember
 from restore.server.record import Job
-from restore.server.settings import LEASE, Serve, read_told
+from restore.server.settings import ATTEMPTS, LEASE, Serve, read_told
 from restore.server.store import Store
 
 PATIENCE = 10.0
 """Seconds that a step may still take when the worker is to stop."""
+ROOM = 3.0
+"""Seconds until a full disk is tried again."""
 
 
+T = TypeVar("T")
 Work = Callable[[Job, Path, Path, Any], dict[str, Any]]
 """Does a job: where its uploads are, where its files go, who watches; its report."""
 
@@ -59,7 +63,8 @@ class Worker:
             self.say(name)
         from restore.server.catalogue import catalogue, defaults
 
-        self.store.tell("priors", {name: card(name) for name in self.settings.priors})
+        cards = {name: card(name, self.settings) for name in self.settings.priors}
+        self.store.tell("priors", cards)
         self.store.tell("defaults", defaults())
         self.store.tell("catalogue", catalogue())
         with self._restorers() as (work, count):
@@ -87,7 +92,7 @@ class Worker:
         """Do one job after the other until told to stop."""
         while not self.stop.is_set():
             self.wake.clear()
-            job = self.leases.claim()
+            job = self._recorded(self.leases.claim)
             if job is None:
                 self.wake.wait(1.0)
                 continue
@@ -105,6 +110,7 @@ class Worker:
 
     def _do(self, job: Job, work: Work) -> None:
         from restore.server.doing import Stopped, Watch, failed
+        from restore.server.interrupting import interruptible
 
         self.say(job["id"])
         place = self.store.place(job["id"])
@@ -113,18 +119,40 @@ class Worker:
         try:
             result.mkdir()
             watch = Watch(self.leases, job, self.settings.limit, self.stop.is_set, self.say)
-            report = work(job, place, result, watch)
+            with interruptible(watch) if self.settings.engine == "local" else nullcontext():
+                report = work(job, place, result, watch)
         except Stopped:
-            shutil.rmtree(result, ignore_errors=True)
-            self.leases.put_back(job)
-            log("job put back", job=job["id"])
+            self._back(job, result, tried=False)
             return
         except Lost:
             log("job left", job=job["id"])
         except Exception as exception:
+            if full(exception):
+                shutil.rmtree(result, ignore_errors=True)
+                if job["attempts"] < ATTEMPTS:
+                    self._back(job, result, tried=True)
+                    self.stop.wait(ROOM)
+                    return
             error = getattr(exception, "problem", None) or failed(exception, job, place)
             log("job failed", job=job["id"], error=error["detail"], kind=type(exception).__name__)
         self._finish(job, place, result, report, error)
+
+    def _back(self, job: Job, result: Path, *, tried: bool) -> None:
+        shutil.rmtree(result, ignore_errors=True)
+        self._recorded(lambda: self.leases.put_back(job, tried=tried))
+        log("job put back", job=job["id"], full=tried)
+        self.say(job["id"])
+
+    def _recorded(self, write: Callable[[], T]) -> T:
+        """What a write to the store gives; where the disk is full, as soon as it is not."""
+        while True:
+            try:
+                return write()
+            except sqlite3.OperationalError as error:
+                if not full(error) or self.stop.is_set():
+                    raise
+                log("disk is full", error=str(error))
+                self.stop.wait(ROOM)
 
     def _finish(
         self, job: Job, place: Path, result: Path, report: dict[str, Any] | None,
@@ -134,7 +162,7 @@ class Worker:
 
         seconds = round(time.monotonic() - self.jobs[job["id"]][1], 3)
         kept = 0 if report is None else size(place)
-        state = self.leases.finish(job, kept, report=report, error=error)
+        state = self._recorded(lambda: self.leases.finish(job, kept, report=report, error=error))
         if state is None:
             shutil.rmtree(result, ignore_errors=True)
             log("job lost", job=job["id"])
@@ -143,7 +171,7 @@ class Worker:
             if state != "succeeded" or (path.is_dir() and path != result):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         if state == "succeeded" and report is not None:
-            remember(self.store, report, seconds)
+            self._recorded(lambda: remember(self.store, report, seconds))
         log("job ended", job=job["id"], task=job["task"], state=state, seconds=seconds)
         self.say(job["id"])
 
@@ -168,7 +196,8 @@ class Worker:
             if any(now - began > self.settings.limit + LEASE for _, began in jobs):
                 continue
             for job, _ in jobs:
-                self.leases.beat(job)
+                with suppress(sqlite3.OperationalError):  # a full disk is met where it matters
+                    self.leases.beat(job)
             self.say("beat")
 
 
@@ -187,7 +216,8 @@ def done(
     if job["task"] == ESTIMATE:
         name = params.get("prior", settings.priors[0])
         source = Path(uploads["image"])
-        return {**estimate(source, priors[name], settings.device, result, watch), "prior": name}
+        prior = held(priors[name], settings)
+        return {**estimate(source, prior, settings.device, result, watch), "prior": name}
     options, solver_options = options_of(job["task"], params, uploads, settings)
     suffix = Path(uploads["image"]).suffix
     paths = Paths(uploads["image"], str(result / f"result{suffix}"), Path(f"image{suffix}"))
@@ -212,4 +242,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stderr.flush()
+    os._exit(code)  # nothing is left to be done, and Python takes seconds to take torch apart

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from operators import Blur, kernels
+from operators.exposure import Camera, Exposure
 from operators.mask import box_mask
 from restore.bench import large, protocol
 from restore.bench.large import mirrored, refusal, simulated, slope
@@ -29,7 +30,7 @@ def test_the_simulated_photo_is_the_truth_behind_the_kernel(tmp_path: Path) -> N
     truth = simulated(photo, 30, 70, tmp_path / "a.bmp")
     y = read(tmp_path / "a.bmp").pixels
     assert truth.shape == y.shape == (1, 3, 30, 70)
-    inner = Blur(kernels.parse(large.KERNEL), "valid")(truth)
+    inner = Exposure(Blur(kernels.parse(large.KERNEL), "valid"), Camera())(truth)
     top, left = ((a - b) // 2 for a, b in zip(y.shape[2:], inner.shape[2:], strict=True))
     seen = y[..., top : top + inner.shape[2], left : left + inner.shape[3]]
     assert float((seen - inner).std()) == pytest.approx(large.SIGMA, rel=0.1)
@@ -82,6 +83,7 @@ def test_the_command_writes_its_tables(
     assert "bytes a value of the picture" in capsys.readouterr().out
     summary = json.loads((out / "report.json").read_text())
     assert [row["tile"] for row in summary["tiles"]] == [0, 96]
+    assert {row["solver"] for row in summary["sizes"]} == {"tradeoff"}
     assert summary["tiles"][1]["to whole"] > 35 and summary["tiles"][1]["seam"] < 1.1
     assert all(row["peak"] > row["held"] > 0 for row in summary["sizes"])
     assert all(row["exact"] for row in summary["filled"])

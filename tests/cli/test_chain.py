@@ -2,14 +2,17 @@
 
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
 
-from operators import Identity, Operator, kernels
+from operators import GridBlur, Identity, LinearOperator, Operator, kernels
 from operators.blur import Blur
 from operators.mask import Mask
 from operators.resize import Downsample
+from operators.testing import check_operator
 from restore.chain import CLASSES, KERNELS, parse
+from restore.commands.saving import drawn
 
 OWN = Downsample(2, "box")
 IMAGE = torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(0))
@@ -51,6 +54,19 @@ def test_a_mask_and_a_kernel_come_from_files(folder: Path, mask: Path) -> None:
     kernels_file = folder / "kernel.png"
     kernels_file.write_bytes(mask.read_bytes())
     assert isinstance(parse(f"blur:{kernels_file}"), Blur)
+
+
+def test_kernels_of_parts_come_from_a_file(folder: Path) -> None:
+    grid = torch.stack([kernels.motion(5, 0), kernels.motion(5, 90)])[None]
+    numpy.save(folder / "parts.npy", grid.numpy())
+    drawn(grid, folder / "parts.png", overwrite=False)
+    expected = GridBlur(grid, 24, 24, "reflect")(IMAGE)
+    found = parse("blur:parts.npy")
+    torch.testing.assert_close(found(IMAGE), expected, rtol=0, atol=0)
+    torch.testing.assert_close(parse("blur:parts.png")(IMAGE), expected, rtol=0, atol=1e-4)
+    torch.testing.assert_close((parse("clip @ blur:parts.npy"))(IMAGE), expected)
+    assert isinstance(found, LinearOperator)
+    check_operator(found, (1, 3, 24, 17))
 
 
 @pytest.mark.parametrize(

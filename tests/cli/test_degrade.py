@@ -8,8 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from operators import kernels
+from operators import GridBlur, kernels
 from operators.blur import Blur
+from operators.convolution import Boundary
 from operators.resize import Downsample
 from operators.tone import Gamma
 from restore.images import read, read_mask
@@ -49,6 +50,24 @@ def test_the_kernel_used_is_kept(photo: Path, photomend: Command) -> None:
     photomend("degrade", photo, "--kernel", "walk:21,0.5,7")
     kept = kernels.load("photo.degraded.kernel.npy")
     torch.testing.assert_close(kept, kernels.random_walk(21, 0.5, 7))
+
+
+@pytest.mark.parametrize("boundary", ["reflect", "valid"])
+def test_kernels_of_parts_blur_each_its_own(
+    photo: Path, photomend: Command, boundary: Boundary
+) -> None:
+    grid = torch.stack([kernels.motion(5, 0), kernels.motion(5, 90)])[None]
+    np.save("parts.npy", grid.numpy())
+    words = ("--kernel", "parts.npy", "--boundary", boundary)
+    assert photomend("degrade", photo, *words).code == 0
+    side = 44 if boundary == "valid" else 48
+    expected = GridBlur(grid, side, side, boundary)(read(photo).pixels)
+    found = read("photo.degraded.png").pixels
+    torch.testing.assert_close(found, expected, rtol=0, atol=HALF_LEVEL)
+    undo = json.loads(Path("photo.degraded.json").read_text())["undo"].split()[1:]
+    assert photomend(*undo, "--steps", 1, "--noise", 0.01).code == 0
+    large = photomend("degrade", photo, "--kernel", "disk:30", "--boundary", "valid", "-o", "a.png")
+    assert large.code == 1 and "leaves nothing" in large.err
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,11 @@ import torch
 from PIL import Image
 
 from operators import PoissonGaussian, Seeds, kernels
+from restore.blind import correlation
 from restore.images import read, write
 from tests.cli.conftest import Command
 from tests.drawings import blurred
+from tests.restore.test_varying import LEFT, RIGHT, photo
 
 
 def test_noise_and_blur_are_told(folder: Path, photomend: Command) -> None:
@@ -41,3 +43,20 @@ def test_tiny_and_bad_files_stop_nothing(folder: Path, photomend: Command) -> No
     (line,) = outcome.err.splitlines()
     assert line.startswith("error: broken.png: ")
     assert outcome.out.startswith("dot.png: noise")
+
+
+@pytest.mark.slow
+def test_kernels_of_parts_are_told_and_laid_beside_the_photo(
+    folder: Path, photomend: Command
+) -> None:
+    write(read(photo(LEFT, RIGHT)), folder / "turned.png")
+    outcome = photomend("estimate", "turned.png")
+    assert "a kernel for each of 1 x 3 parts in turned.estimated.kernel.png" in outcome.out
+    found = kernels.load("turned.estimated.kernel.png")
+    assert found.shape[:2] == (1, 3)
+    assert correlation(found[0, 0], LEFT) > 0.6 < correlation(found[0, 2], RIGHT)
+    told = json.loads(photomend("estimate", "--json", ".").out)  # and the picture is no photo
+    assert told["blur"]["family"] == "varying" and told["blur"]["parts"] == [1, 3]
+    assert told["blur"]["kernel_size"] == list(found.shape[2:])
+    undone = photomend("deblur", "turned.png", "-k", "turned.estimated.kernel.png", "--steps", 1)
+    assert undone.code == 0, undone.err

@@ -4,9 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from restore.commands.failure import FAILED, USAGE, Refusal
-from restore.commands.files import Found, Job, gather, is_photo, plan
+from restore.commands.files import Found, Job, gather, inspect, is_photo, plan
+from restore.decode import PhotoError
 
 TAG = ".deblurred"
 
@@ -129,3 +131,19 @@ def test_a_link_to_an_input_is_that_input(folder: Path) -> None:
     for output in ("b.png", "c.png", "../" + folder.name + "/a.png"):
         with pytest.raises(Refusal, match="is an input"):
             plan(found("a.png"), output, TAG)
+
+
+def test_a_photo_and_its_mask_are_looked_at_before_any_work(folder: Path) -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.new("RGB", (8, 5)).save("photo.jpg", exif=turned)
+    Image.new("L", (5, 8)).save("mask.png")
+    Image.new("L", (8, 5)).save("other.png")
+    Path("cut.jpg").write_bytes(Path("photo.jpg").read_bytes()[:-40])
+    inspect("photo.jpg", "mask.png")
+    inspect("photo.jpg", "a folder, or nothing")
+    with pytest.raises(PhotoError, match=r"mask other\.png: 8 x 5 pixels, the photo has 5 x 8"):
+        inspect("photo.jpg", "other.png")
+    for words in (("cut.jpg",), ("photo.jpg", "cut.jpg")):
+        with pytest.raises(PhotoError, match=r"cut\.jpg: cannot be decoded"):
+            inspect(*words)

@@ -46,7 +46,7 @@ def test_the_python_signature_is_the_declaration(task: str) -> None:
     del python[first]  # the photo, which the command line takes as files
     fields = spec.TASKS[task].model_fields
     # options of the solvers, and where the command line works
-    assert set(fields) - set(python) <= {"steps", "fidelity", *spec.PLACING}
+    assert set(fields) - set(python) <= {"steps", "fidelity", *spec.PLACING, *spec.WRITTEN}
     assert python.pop("solver") == solvers.default()  # where the declaration has None
     assert set(python) - set(fields) == set() and fields["solver"].default is None
     for name, default in python.items():

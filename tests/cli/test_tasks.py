@@ -1,6 +1,7 @@
 """The tasks, really run: small photos, the embedded prior, two steps."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,11 @@ def test_deblur_improves_what_degrade_blurred(photo: Path, photomend: Command) -
 
 
 def test_the_report_lies_beside_the_picture(photo: Path, photomend: Command) -> None:
-    photomend("deblur", photo, "-k", "disk:1", "--seed", 7, *QUICK)
+    told = photomend("deblur", photo, "-k", "disk:1", "--seed", 7, *QUICK).err
+    *_, verdict, how = told.splitlines()
+    assert re.match(r"photo.png: .+ the photo.*; chi-square \d", verdict)
+    assert re.search(r"; this prior cannot exceed \d\d dB here$", verdict)
+    assert re.search(r"seed 7, tradeoff \(.*steps 2.*\), 2 evaluations, [\d.]+ s, \d+ MB$", how)
     report = json.loads(Path("photo.deblurred.json").read_text())
     assert (report["task"], report["input"], report["seeds"]) == ("deblur", "photo.png", [7])
     assert report["arguments"]["kernel"] == "disk:1"
@@ -169,3 +174,13 @@ def test_the_kernel_that_was_estimated_lies_beside_the_picture(
     report = json.loads(Path("shaken.deblurred.json").read_text())
     assert report["arguments"]["kernel"] is None
     assert report["blur"]["confidence"] > 0
+
+
+def test_where_a_photo_was_taken_is_left_out_when_told(folder: Path, photomend: Command) -> None:
+    exif = Image.Exif()
+    exif[0x8825] = {1: "N"}
+    picture().save("here.jpg", exif=exif)
+    for words, kept in ((("-o", "a.jpg"), True), (("-o", "b.jpg", "--no-gps"), False)):
+        assert photomend("deblur", "here.jpg", "-k", "disk:1", *QUICK, *words).code == 0
+        with Image.open(words[1]) as image:
+            assert (0x8825 in image.getexif()) == kept

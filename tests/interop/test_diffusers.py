@@ -1,5 +1,8 @@
 """The pipeline keeps diffusers' conventions and gives what a restorer gives."""
 
+import subprocess
+import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +12,11 @@ from diffusers import LDMPipeline
 from torch import Tensor
 
 from operators import Blur, Downsample, kernels
+from operators.seeds import Seeds
 from priors.hub import load, locate
 from restore import Restorer
 from restore.interop.diffusers import RestorationPipeline
+from restore.solvers.base import reverse
 
 OPERATOR = Downsample(2)
 FAST: dict[str, Any] = {"noise": 0.02, "num_inference_steps": 3, "output_type": "pt"}
@@ -89,6 +94,35 @@ def test_what_it_saves_loads_in_plain_diffusers(pipe: Any, tmp_path: Path) -> No
     plain = load_from(str(tmp_path), local_files_only=True)
     for name, weights in pipe.unet.state_dict().items():
         assert torch.equal(weights, plain.unet.state_dict()[name].to(weights))
+
+
+ALONE = """
+import sys
+sys.modules |= dict.fromkeys(("priors", "operators", "restore"))  # none of them can be imported
+from diffusers import DiffusionPipeline
+import torch
+pipe = DiffusionPipeline.from_pretrained(sys.argv[1], local_files_only=True)
+pipe.set_progress_bar_config(disable=True)
+pipe.unet.register_to_config(sample_size=8)
+drawn = torch.Generator().manual_seed(5)
+picture = pipe(1, generator=drawn, num_inference_steps=4, output_type="np").images
+torch.save((type(pipe).__name__, torch.from_numpy(picture)), sys.argv[2])
+"""
+
+
+@torch.no_grad()
+def test_the_shipped_prior_samples_in_plain_diffusers(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", ALONE, str(locate("embedded")), str(tmp_path / "picture.pt")]
+    subprocess.run(words, cwd=tmp_path, check=True, timeout=120)
+    name, picture = torch.load(tmp_path / "picture.pt")
+    assert name == "LDMPipeline"
+    prior = load("embedded", dtype=torch.float32)
+    x = torch.randn(1, 16, 8, 8, generator=seeded(5))
+    for t, s in pairwise(prior.schedule.levels(4)):
+        x = reverse(x, prior.denoise(x, t), t, s, 0.0, Seeds(0))
+    torch.testing.assert_close(
+        prior.decode(x).clamp(0, 1).movedim(1, -1), picture, atol=1e-4, rtol=0
+    )
 
 
 def test_one_generator_for_each_picture(pipe: Any, y: Tensor) -> None:

@@ -237,3 +237,14 @@ def test_a_matlab_7_3_file_is_refused_with_a_cure(data_folder: Path) -> None:
 def test_absurd_kernels_are_refused_before_they_are_drawn(text: str) -> None:
     with pytest.raises(ValueError, match="pass a"):
         kernels.parse(text)
+
+
+def test_a_file_that_promises_too_much_is_not_read(tmp_path: Path) -> None:
+    Image.new("1", (5000, 4000)).save(tmp_path / "wide.png")
+    Image.new("1", (14_000, 14_000)).save(tmp_path / "bomb.png")
+    numpy.save(tmp_path / "short.npy", numpy.zeros((2, 2)))
+    promised = (tmp_path / "short.npy").read_bytes().replace(b"(2, 2), ", b"(99999, 99999), ")
+    (tmp_path / "short.npy").write_bytes(promised.replace(b" " * 12, b"", 1))
+    for name in ("wide.png", "bomb.png", "short.npy"):
+        with pytest.raises(ValueError, match=rf"kernel: '{name}' cannot be read \(.+\)$"):
+            kernels.load(tmp_path / name)

@@ -1,4 +1,4 @@
-"""Jobs as the page shows them: progress, cancel, reloads, broken connections, history."""
+"""Jobs as the page shows them: progress, cancel, reloads, broken connections."""
 
 import re
 import socket
@@ -6,12 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 from playwright.sync_api import expect
 
-from operators import kernels
 from tests.page.conftest import PATIENCE, Visit
 from tests.server.conftest import QUICK, SLOW, Live
 
@@ -70,78 +67,6 @@ def test_a_reload_in_the_middle_goes_on_with_the_job(
     assert other.page.inner_text("#tab-upscale[aria-selected=true]") == "Enlarge"
 
 
-def test_history_is_there_after_a_reload_and_elsewhere(
-    visits: Visits, service: Live, small: Path
-) -> None:
-    visit = visits().open().photo(small)
-    visit.option(prior=QUICK, factor=2, steps=1)
-    visit.run()
-    job = visit.job
-    visit.reload()
-    expect(visit.page.locator("#verdict")).to_be_visible()  # the result, too
-    entry = visit.page.locator(f"[data-job='{job}']")
-    expect(entry).to_contain_text("small.jpg")
-    expect(entry).to_contain_text("done")
-    expect(entry.locator("img")).to_be_visible()
-    other = visits().open()
-    other.page.click(f"[data-job='{job}'] .job-open")
-    expect(other.page.locator("#verdict")).to_be_visible()
-    expect(other.page.locator("#photo-card")).to_contain_text("48")
-    other.page.click(f"[data-job='{job}'] [aria-label^='Remove']")
-    expect(other.page.locator(f"[data-job='{job}']")).to_have_count(0)
-    assert service.http.get(f"/v1/jobs/{job}").status_code == 404
-
-
-def test_a_job_of_the_history_brings_photo_mask_and_options(
-    visits: Visits, service: Live, small: Path
-) -> None:
-    visit = visits().open().photo(small, "inpaint")
-    visit.surface.press("Enter")
-    share = visit.page.inner_text("#masked")
-    visit.option(prior=QUICK, steps=3, fidelity=0.2)
-    visit.run()
-    other = visits().open(f"/#{visit.job}")
-    expect(other.page.locator("#verdict")).to_be_visible()
-    other.page.click("#again")
-    expect(other.page.locator("#masked")).to_have_text(share)
-    assert other.page.input_value("#params-fidelity") == "0.2"
-    other.run()
-    first, second = (service.get(each.job) for each in (visit, other))
-    assert first["id"] != second["id"]
-    assert first["params"] == second["params"]
-    same = [service.http.get(job["links"]["result"]).content for job in (first, second)]
-    assert same[0] == same[1]
-
-
-@pytest.mark.parametrize("kind", ["npy", "png"])
-def test_a_job_of_the_history_brings_its_kernel(
-    visits: Visits, service: Live, small: Path, tmp_path: Path, kind: str
-) -> None:
-    weights, file = kernels.disk(2).numpy(), tmp_path / f"mine.{kind}"
-    if kind == "npy":
-        np.save(file, weights)
-    else:
-        Image.fromarray((weights / weights.max() * 255).round().astype(np.uint8)).save(file)
-    visit = visits().open().photo(small, "deblur")
-    with visit.page.expect_file_chooser() as chosen:
-        visit.page.select_option("#kernel-kind", "file")
-    chosen.value.set_files(file)
-    visit.option(prior=QUICK, steps=2)
-    visit.run()
-    job = visit.job
-    visit.reload()
-    other = visits().open(f"/#{job}")  # by a browser that has never seen the file
-    for each in (visit, other):
-        expect(each.page.locator("#verdict")).to_be_visible()
-        each.page.click("#again")
-        expect(each.page.locator("#kernel-kind")).to_have_value("file")
-        each.run()
-        again = service.http.get(f"/v1/jobs/{each.job}/kernel").content
-        assert again == file.read_bytes()
-        same = [service.http.get(f"/v1/jobs/{name}/result").content for name in (job, each.job)]
-        assert same[0] == same[1]
-
-
 def test_another_photo_leaves_the_job_to_the_server(
     visit: Visit, service: Live, small: Path, shaken: Path
 ) -> None:
@@ -189,6 +114,7 @@ def test_a_failure_is_told_and_the_options_stay(visit: Visit, small: Path) -> No
     visit.photo(small, "deblur")
     visit.page.click("#start")  # 48 pixels are too few to find a blur
     expect(visit.page.locator("#alerts")).to_contain_text("too few")
+    expect(visit.page.locator("#failure")).to_contain_text("too few")  # which stays
     expect(visit.page.locator("#start")).to_be_visible()
     expect(visit.page.locator("#photo-card")).to_contain_text("small.jpg")
 

@@ -2,19 +2,33 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from playwright.sync_api import expect
+from skimage import data
 
-from operators import kernels
-from tests.page.conftest import Visit
+from operators import Seeds, kernels
+from restore.bench.shake import TURN, simulated
+from restore.images import read, write
+from tests.page.conftest import PATIENCE, Visit
 from tests.server.conftest import QUICK, Live
 
+Visits = Callable[..., Visit]
 OWN = {"kernel": "#kernel-kind", "noise": "#noise"}
 """Options that have a control of their own kind."""
+SHEET = """canvas => {
+  const side = (canvas.width - 12) / 3, middles = [...Array(9).keys()].map(k => (k + 0.5) / 9);
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  return [0, 1].flatMap(row => [0, 1, 2].map(column => middles.flatMap(y => middles.map(x => data[
+    4 * (Math.floor(row * (side + 6) + y * side) * canvas.width
+      + Math.floor(column * (side + 6) + x * side))]))));
+}"""
+"""The middles of the 9 x 9 weights of 2 x 3 kernels."""
 WEIGHTS = """canvas => {
   const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
   return [canvas.width, [...data].filter((_, place) => place % 4 === 0)];
@@ -55,6 +69,10 @@ def test_blur_and_noise_are_found_shown_and_may_be_changed(
     assert near(found, whole) > 0.99
     assert re.search(r"automatic: 0\.\d+ \([\d.]+/255\)", visit.page.get_attribute(
         "#noise", "placeholder") or "")  # fmt: skip
+
+    sure = visit.page.inner_text("[data-field='params.noise'] .value")  # as halves agree
+    assert int(re.sub(r"\D", "", sure)) > 75
+    assert "parts of the photo" not in visit.page.inner_text("#blur-card")  # it is too small
 
     visit.page.select_option("#kernel-kind", "motion")
     assert abs(float(visit.page.input_value("#blur-length")) - float(told[1])) < 0.06
@@ -104,8 +122,52 @@ def test_a_kernel_comes_from_a_file_or_the_hand(
     with visit.page.expect_file_chooser() as chosen:
         visit.page.select_option("#kernel-kind", "file")
     chosen.value.set_files(tmp_path / "mine.npy")
+    expect(visit.page.locator("#start")).to_be_enabled()
+    assert near(drawn(visit), kernels.disk(2).numpy()) > 0.999
     visit.run()
     assert "-F kernel=@mine.npy" in visit.page.inner_text("#curl")
+
+
+def test_kernels_of_parts_are_drawn_in_their_places(visit: Visit, tmp_path: Path) -> None:
+    """Of a sheet beside a result, and of an array with its columns first and its bytes turned."""
+    parts = [[kernels.motion(9, angle) for angle in row] for row in ((0, 30, 60), (90, 120, 150))]
+    grid = torch.stack([torch.stack(row) for row in parts])
+    laid, note = kernels.sheet(grid)
+    write(read((laid / laid.max() * 65535).round().numpy().astype("uint16")),
+          tmp_path / "sheet.png", report=note)  # fmt: skip
+    np.save(tmp_path / "grid.npy", np.asfortranarray(grid.numpy().astype(">f8")))
+    with visit.page.expect_file_chooser() as chosen:
+        visit.page.select_option("#kernel-kind", "file")
+    for name in ("sheet.png", "grid.npy"):
+        chosen.value.set_files(tmp_path / name)
+        sheet = visit.page.locator(".kernel.sheet")
+        expect(sheet).to_have_attribute("width", re.compile(r"\d{3}"))
+        found = sheet.evaluate(SHEET)
+        for cell, kernel in zip(found, grid.flatten(0, 1), strict=True):
+            assert near((np.array(cell) / 255) ** 2, kernel.numpy()) > 0.99
+        with visit.page.expect_file_chooser() as chosen:
+            visit.page.click("#blur-card button")
+
+
+@pytest.mark.slow
+def test_a_photo_whose_blur_varies_says_so(visits: Visits, service: Live, tmp_path: Path) -> None:
+    turned = simulated("astronaut", read(data.astronaut()).pixels, TURN, Seeds(0, 0))
+    write(read(turned.y), tmp_path / "turned.png")
+    visit = visits().open().photo(tmp_path / "turned.png", "deblur")
+    card = visit.page.locator("#blur-card")
+    expect(visit.page.locator("#confidence")).to_be_visible(timeout=5 * PATIENCE)
+    expect(card).to_contain_text("The job also looks whether parts")
+    visit.option(prior=QUICK, steps=2)
+    visit.start()
+    expect(visit.page.locator("#verdict")).to_be_visible(timeout=10 * PATIENCE)
+    times = "\N{MULTIPLICATION SIGN}"
+    expect(card).to_contain_text(f"3 {times} 3 parts")
+    expect(visit.page.locator("#certificate")).to_contain_text(f"3 {times} 3 parts")
+    expect(visit.page.locator(".kernel.sheet")).to_be_visible()
+    with visit.page.expect_download() as saved:
+        visit.page.click("#download-kernel")
+    assert saved.value.suggested_filename == "turned.deblurred.kernel.png"
+    assert kernels.load(saved.value.path().rename(tmp_path / "kernel.png")).shape[:2] == (3, 3)
 
 
 def test_the_form_has_every_option_of_the_schema(visit: Visit, service: Live) -> None:
@@ -143,7 +205,7 @@ def test_what_the_server_refuses_is_told_at_the_option(visit: Visit, small: Path
     visit.page.fill("#params-operator", "downsample:99")
     visit.page.click("#start")
     field = visit.page.locator("[data-field='params.operator']")
-    expect(field.locator(".error")).to_contain_text("is not understood; write")
+    expect(field.locator(".error")).to_contain_text("Not understood. A chain such as")
     expect(visit.page.locator("#params-operator")).to_be_focused()
     visit.page.get_by_role("button", name="gaussian:1 @ disk:3").click()
     visit.option(steps=1)

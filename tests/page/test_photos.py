@@ -15,10 +15,12 @@ from tests.page.conftest import Visit, pixels
 from tests.server.conftest import Live, png
 
 TIMES = "\N{MULTIPLICATION SIGN}"
-DROP = """([kind, name, data]) => {
+DROP = """([kind, name, data, count = 1]) => {
   const bytes = Uint8Array.from(atob(data), sign => sign.charCodeAt(0));
   const held = new DataTransfer();
-  held.items.add(new File([bytes], name, { type: 'image/png' }));
+  for (let k = 0; k < count; k += 1) {
+    held.items.add(new File([bytes], name, { type: 'image/png' }));
+  }
   const given = kind === 'paste' ? { clipboardData: held } : { dataTransfer: held };
   const event = kind === 'paste' ? new ClipboardEvent(kind, { ...given, bubbles: true })
     : new DragEvent(kind, { ...given, bubbles: true, cancelable: true });
@@ -83,13 +85,29 @@ def test_what_is_no_photo_is_told(visit: Visit, tmp_path: Path, data: bytes) -> 
     expect(visit.page.locator("#start")).to_be_disabled()
 
 
-def test_a_new_photo_takes_the_place_of_the_old_one(
+def test_a_new_photo_takes_the_place_of_the_old_one_and_what_is_none_does_not(
     visit: Visit, small: Path, tmp_path: Path
 ) -> None:
-    visit.photo(small)
-    (tmp_path / "other.png").write_bytes(png(30))
-    visit.photo(tmp_path / "other.png")
-    expect(visit.page.locator("#photo-card")).to_contain_text(f"30 {TIMES} 30")
+    (tmp_path / "other.png").write_bytes(png(48))
+    for path in (small, tmp_path / "other.png"):
+        visit.photo(path, "inpaint")
+        expect(visit.page.locator("[data-tool=undo]")).to_be_disabled()  # of that photo's mask
+        visit.surface.press("Enter")
+        expect(visit.page.locator("#masked")).to_contain_text("to fill")
+    alerts, card = visit.page.locator("#alerts"), visit.page.locator("#photo-card")
+    visit.page.set_input_files("#photo-file", __file__)
+    expect(alerts).to_contain_text("not a picture")
+    drops = visit.page.context.new_cdp_session(visit.page)  # a folder of the disk, as it is dropped
+    held = {"items": [], "files": [str(tmp_path)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        event = {"type": kind, "x": 300, "y": 300, "data": held}
+        drops.send("Input.dispatchDragEvent", event)
+    expect(alerts).to_contain_text("That is a folder")
+    expect(card).to_contain_text("other.png")
+    expect(visit.page.locator("#masked")).to_contain_text("to fill")
+    visit.page.evaluate(DROP, ["drop", "first.png", base64.b64encode(png(40)).decode(), 2])
+    expect(visit.page.locator("#notes")).to_contain_text("the first of 2")
+    expect(card).to_contain_text(f"40 {TIMES} 40")
 
 
 def test_photo_mask_and_options_survive_a_reload(visit: Visit, small: Path) -> None:

@@ -166,7 +166,22 @@ def stable_diffusion_xl(**autoencoding: Any) -> Any:
     )
 
 
-def stable_diffusion_3(with_t5: bool = True) -> Any:
+def turbo() -> Any:
+    """As SD-Turbo's repository has it: nothing but the spacing of the steps tells what it is."""
+    from diffusers import EulerDiscreteScheduler, StableDiffusionPipeline
+
+    scheduler = EulerDiscreteScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        timestep_spacing="trailing",
+        steps_offset=1,
+    )
+    parts = {**stable_diffusion().components, "scheduler": scheduler}
+    return StableDiffusionPipeline(**parts, requires_safety_checker=False)
+
+
+def stable_diffusion_3(with_t5: bool = True, **transforming: Any) -> Any:
     from diffusers import (
         FlowMatchEulerDiscreteScheduler,
         SD3Transformer2DModel,
@@ -186,6 +201,7 @@ def stable_diffusion_3(with_t5: bool = True) -> Any:
         caption_projection_dim=16,
         pooled_projection_dim=32,
         pos_embed_max_size=16,
+        **transforming,
     )
     return StableDiffusion3Pipeline(
         transformer=frozen(transformer),
@@ -232,8 +248,11 @@ FAMILIES: dict[str, Callable[[], Any]] = {
     "sd2": lambda: stable_diffusion("v_prediction"),
     "sdxl": stable_diffusion_xl,
     "lcm": consistency,
+    "turbo": turbo,
     "sd3": stable_diffusion_3,
-    "sd3-without-t5": lambda: stable_diffusion_3(with_t5=False),
+    "sd3.5-without-t5": lambda: stable_diffusion_3(
+        with_t5=False, qk_norm="rms_norm", dual_attention_layers=(0,)
+    ),
     "flux-dev": flux,
     "flux-schnell": lambda: flux(guided=False),
 }

@@ -1,15 +1,20 @@
 """Latent, pixel and tiled priors around tiny networks; priors by name."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from operators.seeds import Seeds
 from priors import LatentPrior, PixelPrior, PriorError, Tiled, describe, load
 from priors.base import Prior
+from priors.hub import installed
 from priors.schedule import Flow, Level
+from restore.solvers.base import reverse
 from tests.priors import networks
 
 
@@ -131,6 +136,34 @@ def test_impossible_tiles_are_refused(tile: int, overlap: int) -> None:
         Tiled(Window(), tile, overlap)
 
 
+@pytest.mark.parametrize("kind", ["kl", "vq", None])
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@torch.no_grad()
+def test_a_sample_is_the_pipelines(kind: str | None, prediction: str, tmp_path: Path) -> None:
+    """Diffusers' own, which it saves and we load: latents that are scaled, shifted, quantised."""
+    from diffusers import DDIMPipeline, DDIMScheduler, LDMPipeline
+
+    spacing: dict[str, Any] = {"timestep_spacing": "trailing", "clip_sample": False}
+    scheduler = DDIMScheduler(prediction_type=prediction, **spacing)
+    unet = networks.unet(3 if kind is None else 4)
+    pipeline: Any = DDIMPipeline(unet, scheduler)
+    if kind is not None:
+        autoencoder = networks.autoencoders()[kind]
+        autoencoder.register_to_config(shift_factor=None)  # which this pipeline does not know
+        pipeline = LDMPipeline(autoencoder, unet, scheduler)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.save_pretrained(tmp_path)
+    prior = load(str(tmp_path), offline=True)
+    assert isinstance(prior, PixelPrior if kind is None else LatentPrior)
+    drawn = [torch.Generator().manual_seed(5) for _ in range(2)]
+    expected = pipeline(2, generator=drawn[0], num_inference_steps=4, output_type="np").images
+    x = torch.randn(2, 3 if kind is None else 4, 8, 8, generator=drawn[1])
+    for t, s in pairwise(prior.schedule.levels(4)):
+        x = reverse(x, prior.denoise(x, t), t, s, 0.0, Seeds(0, 1))
+    picture = prior.decode(x).clamp(0, 1).permute(0, 2, 3, 1).numpy()
+    assert abs(picture - expected).max() < 1e-4
+
+
 @pytest.mark.parametrize("kind", ["kl", None])
 def test_a_diffusers_directory_loads(kind: str | None, tmp_path: Path) -> None:
     prior = load(str(networks.save(tmp_path, kind)))
@@ -147,6 +180,15 @@ def test_priors_that_cannot_be_had(tmp_path: Path) -> None:
         load("nobody/nothing", offline=True)
     with pytest.raises(PriorError, match=r"model_index.json is missing"):
         load(str(tmp_path))
+    for file in ("models/sd15.safetensors", "nothing.ckpt"):
+        with pytest.raises(PriorError, match=r"a single file; .*from_single_file\(FILE\)"):
+            load(file)
+    folder = networks.save(tmp_path, "kl")
+    for scheduler in ("KarrasVeScheduler", "ScoreSdeVpScheduler", "EDMEulerScheduler"):
+        told = json.dumps({"_class_name": scheduler, "num_train_timesteps": 1000})
+        (folder / "scheduler" / "scheduler_config.json").write_text(told)
+        with pytest.raises(PriorError, match=f"trained for {scheduler} are not supported"):
+            load(str(folder))
     folder = networks.save(tmp_path, "kl")
     (folder / "model_index.json").write_text("{")
     with pytest.raises(PriorError, match="not JSON"):
@@ -154,6 +196,22 @@ def test_priors_that_cannot_be_had(tmp_path: Path) -> None:
     (folder / "model_index.json").write_text(json.dumps({"unet": ["diffusers", "Nothing"]}))
     with pytest.raises(PriorError, match="no usable 'unet'"):
         load(str(folder))
+
+
+def test_what_the_cache_holds_is_listed_by_what_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub
+
+    for model, ref, number in (("one", "main", 1), ("two", "v1", 2), ("three", None, 3)):
+        commit, folder = 40 * str(number), tmp_path / f"models--some--{model}"
+        networks.save(folder / "snapshots" / commit, None)
+        (folder / "refs").mkdir()
+        if ref is not None:
+            (folder / "refs" / ref).write_text(commit)
+    scan = huggingface_hub.scan_cache_dir
+    monkeypatch.setattr(huggingface_hub, "scan_cache_dir", lambda: scan(tmp_path))
+    assert installed() == ["embedded", "some/one", f"some/three@{40 * '3'}", "some/two@v1"]
 
 
 def test_broken_weights_are_named(tmp_path: Path) -> None:

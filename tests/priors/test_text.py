@@ -21,7 +21,7 @@ from restore.solvers.base import reverse
 from tests.priors import families, networks
 
 PROMPT, NEGATIVE, HEIGHT, WIDTH = "a sharp photo", "blurry", 16, 24
-GUIDED = {"sd1": 5.0, "sd2": 5.0, "sdxl": 5.0, "sd3": 4.0, "sd3-without-t5": 4.0}
+GUIDED = {"sd1": 5.0, "sd2": 5.0, "sdxl": 5.0, "sd3": 4.0, "sd3.5-without-t5": 4.0}
 GUIDED |= {"flux-dev": 3.5, "flux-schnell": 2.0}
 
 
@@ -130,6 +130,17 @@ def test_a_consistency_model_is_its_function(
     # at time 0 it is the identity, whatever the network says
     first = prior.schedule.at(1 / 1000)
     torch.testing.assert_close(prior.denoise(x, first), x)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation")  # diffusers' scheduler and NumPy
+def test_a_turbo_model_is_a_consistency_prior(prior_of: Callable[[str], Any]) -> None:
+    prior = prior_of("turbo").with_text(PROMPT)
+    x, far = noise(prior), prior.schedule.at(1.0)
+    given = {"guidance_scale": 0.0, "num_images_per_prompt": 2, "output_type": "latent"}
+    expected = families.pipeline("turbo")(
+        PROMPT, latents=x, num_inference_steps=1, height=HEIGHT, width=WIDTH, **given
+    ).images
+    torch.testing.assert_close(prior.denoise(far.sigma * x, far), expected, atol=1e-3, rtol=1e-3)
 
 
 def test_latents_and_pictures_are_the_pipelines(prior_of: Callable[[str], Any]) -> None:

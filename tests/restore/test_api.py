@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from skimage import data
 from torch import Tensor
 
 import restore
@@ -16,12 +17,13 @@ from operators import kernels
 from operators.blur import Blur
 from operators.exposure import Camera, Exposure
 from operators.jpeg import Jpeg
-from operators.mask import random_mask
+from operators.mask import box_mask, brush_mask, random_mask
 from operators.measurement import Measurement, simulate
 from operators.noise import Gaussian
 from operators.resize import Downsample
 from operators.seeds import Seeds
 from operators.tone import Gamma
+from restore.bench.seams import edge
 from restore.blind import Blind, NotBlurred, correlation
 from restore.guessed import KERNEL_ERROR, with_estimate
 from restore.preparation import padding
@@ -128,6 +130,16 @@ def test_a_hole_is_filled_from_its_surroundings() -> None:
     assert np.abs(filled.astype(int) - 180).max() <= 12
 
 
+@pytest.mark.parametrize("name", ["astronaut", "chelsea"])
+def test_the_edge_of_what_was_filled_is_not_seen(name: str) -> None:
+    """Steps across it are at most 1.1 times those in a ring of known pixels."""
+    photo = torch.from_numpy(getattr(data, name)()).permute(2, 0, 1)[None] / 255
+    small = torch.nn.functional.avg_pool2d(photo, 2)[..., 20:116, 60:156]
+    for unknown in (brush_mask(96, 96, 4, 4.0, 1), box_mask(96, 96, 24, 24)):
+        filled = restore.inpaint(small, unknown, steps=10).pixels
+        assert edge(filled, unknown) <= 1.1
+
+
 def test_orientation_is_applied_and_saved_upright(tmp_path: Path) -> None:
     turned = Image.Exif()
     turned[0x0112] = 6
@@ -168,12 +180,12 @@ def test_nothing_rings_at_the_frame_of_a_camera() -> None:
             photo, kernel=kernel, noise=0.005, boundary=boundary, device="cpu"
         ).pixels
         error = (pixels - truth).square().mean(1)
-        inside = error[:, 8:-8, 8:-8]
+        inside = error[:, 15:-15, 15:-15]  # the band is as wide as the kernel
         band = (error.sum() - inside.sum()) / (error.numel() - inside.numel())
         return float(band.sqrt()), float(inside.mean().sqrt())
 
     band, centre = errors("valid")
-    assert band < 2 * centre
+    assert band <= 1.5 * centre
     assert band < 0.5 * errors("reflect")[0]
 
 

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import torch
@@ -26,7 +27,17 @@ from operators import (
     simulate,
 )
 from operators.noise import Noise
-from restore.certificate import CONSISTENT, OVERFITTED, UNEXPLAINED, certify
+from restore import Restorer
+from restore.bench import protocol
+from restore.certificate import (
+    CONSISTENT,
+    OVERFITTED,
+    STRUCTURED,
+    UNEXPLAINED,
+    by_size,
+    certify,
+)
+from tests.drawings import scene
 
 SIGMA = 0.05
 BLUR = Blur(kernels.parse("motion:9,20"), "circular")
@@ -151,7 +162,7 @@ def test_any_operator_will_do_and_the_result_is_json() -> None:
     certificate = certify(observed(Square(), Gaussian(SIGMA), x), x)
     again = json.loads(json.dumps(certificate.to_dict()))
     assert again["accepted"] == [True, True] and len(again["band"]) == 2
-    names = {"chi_square", "band", "accepted", "verdict", "map", "unexplained"}
+    names = {"chi_square", "band", "accepted", "verdict", "map", "unexplained", "structure"}
     assert set(again) == names
 
 
@@ -201,3 +212,52 @@ def test_parts_without_a_measurement_are_empty_and_the_whole_is_the_mean_of_the_
     )
     assert sum(known) / 12 == pytest.approx(certificate.chi_square[0], abs=1e-3)
     assert certificate.unexplained == [0.0]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_kernel_of_51_pixels_for_one_of_61_leaves_the_size_of_noise_but_no_noise(
+    seed: int,
+) -> None:
+    x = 0.5 + 0.1 * (scene(160).expand(1, 3, -1, -1) - 0.5)
+    right, wrong = (Blur(kernels.random_walk(n, 0.5, seed), "circular") for n in (61, 51))
+    measurement = simulate(right, Gaussian(0.025), x, Seeds(seed))
+    assert certify(measurement, x).verdict == [CONSISTENT]
+    other = Measurement(measurement.y, wrong, measurement.noise)
+    nearest = wrong.prox(x, measurement.y, 0.05)
+    found = certify(other, nearest)
+    assert found.chi_square[0] < found.band[1]
+    assert found.verdict == [STRUCTURED] and found.accepted == [False]
+    judged = by_size(found.to_dict())
+    assert judged["accepted"] == [True] and judged["verdict"][0].startswith(CONSISTENT)
+
+
+def test_structure_is_the_chi_square_of_the_strongest_part_of_the_frequencies() -> None:
+    # a cosine of amplitude a has a^2 h w / 4 at its frequency, one of h w / 256 of its part
+    side, a = 256, 0.3
+    x = torch.full((1, 1, side, side), 0.5)
+    wave = a * torch.cos(2 * math.pi * 37 * torch.arange(side) / side)
+    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(5))
+    found = certify(Measurement(x + SIGMA * (noise + wave), Identity(), Gaussian(SIGMA)), x)
+    assert found.structure[0] is not None
+    value, most = found.structure[0]
+    count = side**2 / 128
+    # four deviations of the noise's own, and of its product with the cosine
+    assert value == pytest.approx(1 + 64 * a**2, abs=4 * math.sqrt((2 + 128 * a**2) / count))
+    assert most == pytest.approx((1 + 4 * math.sqrt(2 / count)) * 1.21)
+    assert found.chi_square[0] < 1.1 and found.verdict == [STRUCTURED]
+
+
+@pytest.mark.slow
+def test_the_verdict_on_photographs(data_folder: Path) -> None:
+    """The default solver, random walks of 61 pixels, and those of 51 in their place."""
+    accepted: dict[int, list[bool]] = {61: [], 51: []}
+    for found in protocol.find_pictures(data_folder, 4):
+        picture = protocol.load_picture(*found)
+        seed = 1000 + picture.index
+        blurs = {n: Blur(kernels.random_walk(n, 0.5, seed), "valid") for n in accepted}
+        y = simulate(blurs[61], Gaussian(0.025), picture.pixels, Seeds(seed)).y
+        for n, blur in blurs.items():
+            result = Restorer()(y, blur, noise=0.025)
+            accepted[n] += result.report["certificate"]["accepted"]
+    assert sum(accepted[61]) >= 0.95 * len(accepted[61])
+    assert sum(accepted[51]) <= 0.1 * len(accepted[51])

@@ -105,6 +105,7 @@ def test_an_old_jpeg_is_nearer_to_its_original(
     assert psnr(result.pixels, true) > psnr(given, true) + 0.5
     assert result.report["certificate"]["accepted"] == [True]
     assert result.report["camera"]["jpeg"]["inside_bins"][0] > 0.999
+    assert result.photo is not None and result.photo.quality is None  # or it would be as before
     known = restore.restore(given, Jpeg(quality, orientation=orientation), steps=10)
     assert (known.pixels - result.pixels).abs().max() < 1e-3
 

@@ -1,12 +1,21 @@
 """Nothing grows without bound: queue, disk, uploads, pictures, time."""
 
+import asyncio
+import re
 import struct
 import time
 import zlib
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import httpx
+import pytest
+from fastapi import FastAPI
 
+from restore.server import problems, service, worker
+from restore.server.settings import ATTEMPTS, Serve
+from restore.server.store import Asked, Bounds, Store
 from tests.server.conftest import SLOW, Live, png
 
 Own = Callable[..., Live]
@@ -96,8 +105,97 @@ def test_a_full_disk_is_told_before_the_work(own: Own) -> None:
     assert "no room" in problem(answers[-1], 507)
     assert answers[-1].headers["Retry-After"] == "60"
     assert 1 <= len(answers) < 20
+    # what there is no room to keep is sent all the same
+    tiff = {"Accept": "image/tiff"}
+    places = [f"{answer.json()['links']['result']}?depth=16" for answer in answers[:-1]]
+    for place in places * 2:
+        assert len(server.http.get(place, headers=tiff).content) > 60_000
+    assert len([*(server.store / "jobs").rglob("deep.tif")]) < len(places)
+    told = re.search(r"^photomend_store_bytes (\S+)", server.http.get("/metrics").text, re.M)
+    assert told is not None and float(told[1]) <= 0.0005 * 2**30
     done = [answer.json()["id"] for answer in answers[:-1]]
     for job in done:
         server.http.delete(f"/v1/jobs/{job}")
     assert server.post(png(120)).status_code == 202
     assert len(list((server.store / "jobs").iterdir())) == 1
+
+
+def filled(store: Store) -> None:
+    """Let SQLite say that the disk is full, as it does where it is."""
+    with store.database.connection() as connection:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+        while True:
+            connection.execute("INSERT INTO facts VALUES (hex(randomblob(9)), hex(zeroblob(999)))")
+
+
+def to_a_full_disk() -> None:
+    """Linux has one."""
+    Path("/dev/full").write_bytes(bytes(10))
+
+
+FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
+
+
+@FULL
+def test_a_disk_that_is_really_full_is_507(tmp_path: Path) -> None:
+    app, store = FastAPI(), Store(tmp_path)
+    problems.install(app, [])
+    app.get("/database")(lambda: filled(store))
+    app.get("/file")(to_a_full_disk)
+    app.get("/other")(lambda: Path(tmp_path / "none").read_bytes())
+
+    async def statuses() -> list[tuple[int, str | None]]:
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            found = [await client.get(path) for path in ("/database", "/file", "/other")]
+        return [(each.status_code, each.headers.get("Retry-After")) for each in found]
+
+    assert asyncio.run(statuses()) == [(507, "60"), (507, "60"), (500, None)]
+    store.database.close()
+
+
+@FULL
+@pytest.mark.parametrize("fills", [1, ATTEMPTS])
+def test_a_job_waits_for_room(tmp_path: Path, fills: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "ROOM", 0.01)
+    works = worker.Worker(Serve(store=str(tmp_path)))
+    asked = Asked("one", "", "estimate", {}, {"image": "image.png"}, 10, "fingerprint")
+    works.store.add(asked, Bounds(10, 10**9))
+    works.store.place("one").mkdir()
+    tries: list[int] = []
+
+    def work(job: Any, place: Path, result: Path, watch: Any) -> dict[str, Any]:
+        tries.append(job["attempts"])
+        if len(tries) >= min(fills + 1, ATTEMPTS):
+            works.stop.set()
+        if len(tries) <= fills:
+            to_a_full_disk()
+        return {"task": "estimate", "trial": None}
+
+    works._take(work)
+    found = works.store.get("one", "")
+    assert found is not None
+    assert tries == [*range(1, min(fills + 1, ATTEMPTS) + 1)]
+    assert found["state"] == ("succeeded" if fills < ATTEMPTS else "failed")
+    assert ("no room for more results" in str(found["error"])) == (fills == ATTEMPTS)
+    kinds = [row["kind"] for row in works.store.events("one", 0)]
+    assert kinds == ["queued", "running"] * len(tries) + [found["state"]]
+    works.store.database.close()
+
+
+def test_a_stream_of_what_is_gone_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "KEEP_ALIVE", 0.01)
+    served = service.Service(Serve(store=str(tmp_path)), Store(tmp_path))
+    for name in ("removed", "ahead"):
+        asked = Asked(name, "", "deblur", {}, {"image": "image.png"}, 10, "fingerprint")
+        served.store.add(asked, Bounds(10, 10**9))
+    served.store.remove("removed")
+    served.store.cancel("ahead")
+
+    async def heard(job: str, after: int) -> list[bytes]:
+        return [each async for each in served.follow(job, after)]
+
+    for job, after in (("removed", 0), ("ahead", 10**6)):  # of another store, as a browser has it
+        assert {each.split(b":")[0] for each in asyncio.run(heard(job, after))} == {b"retry", b""}
+    served.store.database.close()

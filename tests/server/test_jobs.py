@@ -4,20 +4,25 @@ import io
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from operators.kernels import motion
+from restore.images import read, write
+from tests.drawings import blurred
 from tests.server.conftest import SLOW, Live, parsed, png
 
 
 def test_a_job_is_accepted_and_ends(server: Live) -> None:
-    answer = server.post(steps=20)
+    answer = server.post(steps=20, camera="none")  # which needs no trials
     job = answer.json()
     assert answer.status_code == 202
     assert answer.headers["Location"] == job["links"]["self"] == f"/v1/jobs/{job['id']}"
-    assert job["params"] == {"kernel": "disk:1", "noise": 0.05, "steps": 20}
+    given = {"kernel": "disk:1", "noise": 0.05, "steps": 20, "camera": "none"}
+    assert job["params"] == given
     ended = server.get(job["id"], wait=30)
     assert (ended["state"], ended["error"], ended["attempts"]) == ("succeeded", None, 1)
     assert ended["step"] == ended["steps"] == 20
@@ -34,7 +39,7 @@ def test_waiting_gives_the_ended_job_at_once(server: Live) -> None:
 
 
 def test_events_come_in_order_and_again(server: Live) -> None:
-    job = server.job(prior=SLOW, steps=20)["id"]
+    job = server.job(prior=SLOW, steps=20, camera="none")["id"]
     events = server.events(job)
     ids, kinds = [each[0] for each in events], [each[1] for each in events]
     assert ids == sorted(set(ids))
@@ -97,6 +102,18 @@ def test_cancel_ends_within_a_step(server: Live) -> None:
     assert not (server.store / "jobs" / job / "image.png").exists()
 
 
+def test_cancel_does_not_wait_for_the_search_for_a_blur(server: Live, tmp_path: Path) -> None:
+    write(read(blurred(motion(15, 30), channels=3, side=320)), tmp_path / "photo.png")
+    job = server.job(image=(tmp_path / "photo.png").read_bytes(), kernel=None, prior="embedded")
+    server.wait(lambda: server.get(job["id"])["state"] == "running")
+    server.http.delete(job["links"]["self"])
+    began = time.monotonic()
+    ended = server.get(job["id"], wait=30)
+    assert (ended["state"], ended["step"]) == ("canceled", 0)
+    assert time.monotonic() - began < 2
+    assert server.get(server.job()["id"], wait=10)["attempts"] == 1  # the worker lives
+
+
 def test_cancel_of_a_queued_job_is_at_once(server: Live) -> None:
     first = server.job(prior=SLOW, steps=100)["id"]
     second = server.job(prior=SLOW)["id"]
@@ -140,6 +157,9 @@ def test_accept_chooses_the_format(server: Live, accept: str | None, media: str)
     answer = server.http.get(f"/v1/jobs/{job}/result", headers=headers)
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, media)
     assert answer.headers["Vary"] == "Accept"
+    assert int(answer.headers["Content-Length"]) == len(answer.content)
+    part = server.http.get(f"/v1/jobs/{job}/result", headers={**headers, "Range": "bytes=x"})
+    assert (part.status_code, part.content) == (200, answer.content)  # no part is ever given
     if media.startswith("image/"):
         with Image.open(io.BytesIO(answer.content)) as image:
             assert (f"image/{str(image.format).lower()}", image.size) == (media, (32, 32))
@@ -156,8 +176,6 @@ def test_what_cannot_be_accepted_is_406(server: Live) -> None:
 
 
 def test_a_16_bit_photo_keeps_its_bits_in_png_and_tiff(server: Live) -> None:
-    from restore.images import read
-
     deep = np.linspace(0, 65535, 32 * 32 * 3).reshape(32, 32, 3).astype(np.uint16)
     import cv2
 

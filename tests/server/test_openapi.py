@@ -13,15 +13,15 @@ import pytest
 from restore import chain, spec
 from restore.server.schemas import ESTIMATE, HIDDEN, SHOWN
 from restore.server.words import OPERATOR, enlargement
-from tests.server.conftest import ROOT, Live
+from tests.server.conftest import QUICK, ROOT, Live
 
 
 @pytest.fixture(scope="module")
 def asked(reader: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """A server whose jobs may not take long, with a prior that takes every option."""
+    """A server whose jobs may not take long, with a prior that reads text and one that does not."""
     store = tmp_path_factory.mktemp("openapi") / "store"
     limits = ("--limit", "0.1", "--queue", "100000")
-    live = Live(store, "--prior", str(reader), *limits).start().ready()
+    live = Live(store, "--prior", f"{QUICK},{reader}", *limits).start().ready()
     yield live
     live.stop()
 
@@ -116,7 +116,7 @@ def test_the_tasks_are_those_of_the_command_line(asked: Live) -> None:
             assert options[name].get("default") == declared[name].get("default")
     from restore import solvers
 
-    assert list(told["solvers"]) == solvers.names()
+    assert list(told["solvers"]) == sorted([*solvers.names(), *solvers.names(of_text=True)])
     assert told["solvers"]["daps"]["options"]["temperature"]["default"] == 0.2
     steps = {name: solver["steps"] for name, solver in told["solvers"].items()}
     assert (steps["tradeoff"], steps["mcgdiff"]) == (25, steps["tds"])

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -100,9 +101,48 @@ def test_errors_are_problems(server: Live) -> None:
         assert answer.status_code == status
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert answer.json()["status"] == status
-    assert asked[2][0].headers["Allow"] == "GET, POST"
+        assert answer.json()["errors"], answer.text
+    assert asked[2][0].headers["Allow"] == "GET, HEAD, POST"
     assert asked[3][0].json()["errors"][0]["field"] == "limit"
     assert {error["field"] for error in asked[6][0].json()["errors"]} == {"task"}
+
+
+RUBBISH = [
+    b"\x16\x03\x01\x02\x00rubbish\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
+    b"GET /\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
+]
+FORM = b"Content-Type: multipart/form-data; boundary=b\r\n"
+
+
+def test_what_is_no_request_is_refused_and_breaks_nothing(server: Live) -> None:
+    host, port = server.address.removeprefix("http://").split(":")
+    for data in RUBBISH:
+        with socket.create_connection((host, int(port)), timeout=10) as wire:
+            wire.sendall(data)
+            head, _, body = wire.makefile("rb").read().partition(b"\r\n\r\n")
+        assert b"400 Bad Request" in head and b"application/problem+json" in head
+        assert "ask as curl does" in json.loads(body)["errors"][0]["detail"]
+    with socket.create_connection((host, int(port)), timeout=10) as wire:  # and goes in the middle
+        wire.sendall(b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\n" + FORM)
+        wire.sendall(b"Content-Length: 900\r\n\r\n--b\r\n")
+        server.wait(lambda: server.http.get("/healthz"))
+    server.wait(lambda: (server.told("request")[-1]["path"]) == "/v1/jobs")
+    assert server.told("request")[-1]["status"] == 400
+    assert not server.told("uvicorn.error")[len(RUBBISH) :]  # each said once that it was none
+
+
+def test_head_is_get_without_its_body(server: Live) -> None:
+    job = server.job()["links"]["self"]
+    for path in ("/healthz", "/v1/tasks", job, f"{job}/events", "/"):
+        server.get(job.rpartition("/")[2], wait=20)
+        head, whole = server.http.head(path), server.http.get(path)
+        assert (head.status_code, head.content) == (200, b""), path
+        kept = ("Content-Type", "Content-Length", "Content-Security-Policy")
+        assert [head.headers.get(name) for name in kept] == [
+            whole.headers.get(name) for name in kept
+        ]
+    assert server.http.head("/v1/jobs/none").status_code == 404
 
 
 def test_health_metrics_and_priors(server: Live) -> None:
@@ -121,11 +161,13 @@ def test_health_metrics_and_priors(server: Live) -> None:
 
 
 def test_the_log_is_json_and_tells_no_query(server: Live) -> None:
+    server.http.get("/" + 300 * "a")
     server.http.get("/v1/jobs", params={"limit": 7})
     # A line is written once the answer is out.
     server.wait(lambda: server.told("request")[-1]["path"] == "/v1/jobs")
     line = server.told("request")[-1]
     assert (line["method"], line["path"], line["status"]) == ("GET", "/v1/jobs", 200)
+    assert max(len(each["path"]) for each in server.told("request")) == 200
     text = server.log.read_text()
     assert all(json.loads(line) for line in text.rpartition("\n")[0].splitlines())
 

@@ -8,9 +8,14 @@ import jsonschema_rs
 import numpy as np
 import pytest
 
+from restore import Restorer
 from restore.cli import main
 from restore.images import read
+from restore.preparation import loaded
+from restore.server.offered import held
 from restore.server.schemas import TEXT
+from restore.server.settings import Serve
+from restore.server.tasks import options_of
 from tests.cli.conftest import picture
 from tests.server.conftest import QUICK, Live
 
@@ -58,6 +63,8 @@ def test_priors_tell_whether_they_read_text(mixed: Live, server: Live, reader: P
 
     assert text(mixed) == {QUICK: False, str(reader): True}
     assert set(text(server).values()) == {False}
+    offered = [live.http.get("/v1/tasks").json()["solvers"] for live in (mixed, server)]
+    assert set(offered[0]) - set(offered[1]) == {"p2l"}  # which tunes the text
 
 
 def test_the_shipped_prior_takes_no_text_and_says_so(server: Live) -> None:
@@ -77,6 +84,7 @@ ASKED: list[tuple[dict[str, Any], list[str]]] = [
     ({"prompt": "", "guidance": 0}, []),
     ({"prompt": "x" * 2000, "negative": "y" * 2000, "guidance": 100}, []),
     ({"prompt": "\u0000 \u2603 \U0001f4f7 \"'{}"}, []),
+    ({"solver": "p2l", "options": {"iterations": 1}}, []),
     ({"prompt": "x" * 2001}, ["prompt"]),
     ({"negative": "x" * 2001}, ["negative"]),
     ({"prompt": 3, "negative": ["blurry"]}, ["prompt", "negative"]),
@@ -114,3 +122,15 @@ def test_a_number_that_is_none_is_refused(mixed: Live, reader: Path) -> None:
         data = {"task": "upscale", "params": params}
         answer = mixed.http.post("/v1/jobs", data=data, files=files)
         assert answer.json()["errors"][0]["field"] in ("params.guidance", "params"), number
+
+
+def test_a_prior_is_loaded_once_and_as_the_operator_says(reader: Path) -> None:
+    settings = Serve(prior=str(reader), device="cpu", low_memory=True, offline=True)
+    options, _ = options_of("upscale", {}, {}, settings)
+    asked = {name: getattr(options, name) for name in ("prior", *settings.running)}
+    assert asked == {"prior": str(reader), **settings.running}
+    prior = held(str(reader), settings)
+    misses = loaded.cache_info().misses
+    assert prior.offload
+    Restorer(**asked)  # as every job makes one
+    assert loaded.cache_info().misses == misses

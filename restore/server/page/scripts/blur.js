@@ -36,6 +36,7 @@ export function described(blur) {
   for (const [name, value] of Object.entries(blur.parameters)) {
     numbers[name] = number(Number(value));
   }
+  [numbers.rows, numbers.columns] = (blur.varying?.parts ?? []).map(String);
   return t(`blur.${blur.family}`, numbers);
 }
 
@@ -59,7 +60,9 @@ export function blurCard() {
   }
 
   function show() {
-    card.hidden = page.task !== "deblur";
+    const over = page.result !== null;
+    card.hidden = page.task !== "deblur" || (over && !page.result?.report.blur);
+    kind.hidden = over;
     chosen.replaceChildren(...KINDS.map((each) => h("option", {
       value: each, selected: each === page.blur.kind, text: t(`kind.${each}`),
     })));
@@ -145,7 +148,11 @@ function slider([name, least, most, step]) {
 function aboutBlur() {
   if (page.blur.kind !== "auto") return [h("p", { text: t(`about.${page.blur.kind}`) })];
   const blur = foundBlur();
-  if (blur) return [h("p", { text: described(blur) }), sureness(blur.confidence)];
+  if (blur) {
+    const more = blur.varying ? "parts_shown" : blur.may_vary ? "parts_may" : null;
+    return [h("p", { text: described(blur) }), sureness(blur.confidence),
+      ...(more ? [h("p", { class: "small quiet", text: t(more) })] : [])];
+  }
   if (page.looking === "asking") {
     return [h("p", { class: "row" }, h("span", { class: "spin" }), t("looking"))];
   }
@@ -198,7 +205,9 @@ export function noiseField() {
       : t("noise_found", { sigma: number(sigma), levels: number(255 * sigma) });
     const given = params().noise;
     if (document.activeElement !== input) input.value = given === undefined ? "" : String(given);
-    value.textContent = given === undefined ? t("automatic") : `${number(255 * given)}/255`;
+    const sure = page.found?.report.noise.confidence;
+    const own = sure === undefined || exact ? "" : t("noise_sure", { share: percent(sure) });
+    value.textContent = given === undefined ? own : `${number(255 * given)}/255`;
     help.textContent = t(exact ? "noise_help_exact" : "noise_help");
   };
   watch(["found", "params", "task"], show);

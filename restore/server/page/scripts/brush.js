@@ -186,11 +186,7 @@ export function mountBrush() {
   });
   watch(["photo"], () => {
     const photo = page.photo?.picture;
-    if (mask && photo && mask.width === photo.width && mask.height === photo.height) {
-      whole((each) => each.rewrite((bits) => bits.fill(0)));
-    } else {
-      mask = photo ? new Mask(photo.width, photo.height) : null;
-    }
+    mask = photo ? new Mask(photo.width, photo.height) : null;
     forget();
     change({ masked: 0 });
   });

@@ -7,7 +7,7 @@ import { duration, number, onLanguage, percent, t } from "./words.js";
 export function certificateCard() {
   const inside = h("div", { class: "stack" });
   const card = h("section", { class: "card", id: "certificate" },
-    h("h2", {}, icon("good"), h("span", { "data-word": "certificate" })), inside);
+    h("h2", {}, icon("certificate"), h("span", { "data-word": "certificate" })), inside);
   const show = () => {
     const report = page.result?.report;
     card.hidden = !report?.certificate;

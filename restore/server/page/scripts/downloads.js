@@ -61,6 +61,12 @@ function choices() {
     button(t("download_report"), "download-report", ".json", "application/json"),
   ];
   if (page.job?.links.mask) all.push(maskButton());
+  const kernel = page.result?.kernel;
+  if (kernel) {
+    all.push(h("button", { class: "button", type: "button", id: "download-kernel",
+      on: { click: () => save(kernel, named(".kernel.png")) } }, icon("download"),
+    t("download_kernel")));
+  }
   return all;
 }
 

@@ -1,6 +1,6 @@
 /** What the photo tells of itself: a small job of the service, asked for with every photo. */
 import { keepFile } from "./memory.js";
-import { complain } from "./notes.js";
+import { complain, say } from "./notes.js";
 import { Picture } from "./picture.js";
 import { trouble } from "./problems.js";
 import { Problem, ask, blob, createJob, json } from "./service.js";
@@ -29,25 +29,46 @@ async function drop() {
   await ask(old.links.self.slice(1), options).catch(() => {});
 }
 
-/**
- * @param {Blob} file
- * @param {string} name
- */
-export async function lookAt(file, name) {
-  asking?.abort();
-  asking = new AbortController();
-  const { signal } = asking;
-  change({ looking: "asking" });
+/** @param {Blob} file */
+function asked(file) {
   const form = new FormData();
   form.set("task", "estimate");
   form.set("params", JSON.stringify(page.params[page.task]?.prior
     ? { prior: page.params[page.task].prior } : {}));
   form.set("image", file, "image");
+  return createJob(form, crypto.randomUUID(), () => {});
+}
+
+/**
+ * A photo that the browser cannot decode, as the service shows it; null where it cannot either,
+ * which is said.
+ * @param {Blob} file
+ */
+export async function converted(file) {
+  say(t("converting"));
   try {
-    const mine = await createJob(form, crypto.randomUUID(), () => {});
+    const shown = await asked(file);
+    try {
+      return await Picture.from(await blob(shown.links.image.slice(1), "image/png"));
+    } finally {
+      void ask(shown.links.self.slice(1), { method: "DELETE" }).catch(() => {});
+    }
+  } catch (error) {
+    complain(trouble(error));
+    return null;
+  }
+}
+
+/** @param {Blob} file */
+export async function lookAt(file) {
+  asking?.abort();
+  asking = new AbortController();
+  const { signal } = asking;
+  change({ looking: "asking" });
+  try {
+    const mine = await asked(file);
     job = mine;
     if (signal.aborted) return void drop();
-    if (!page.photo) await show(mine, file, name);
     await ended(mine, signal);
     if (signal.aborted) return;
     const report = await json(mine.links.result.slice(1));
@@ -60,22 +81,14 @@ export async function lookAt(file, name) {
     if (signal.aborted) return;
     change({ looking: "failed" });
     const errors = error instanceof Problem ? error.errors.filter((e) => e.field === "image") : [];
-    if (errors.length) change({ photo: null });
+    if (errors.length) {
+      change({ photo: null });
+      void keepFile("photo", null);
+    }
     complain(trouble(error));
   } finally {
     if (!signal.aborted) void drop();
   }
-}
-
-/**
- * The browser cannot decode the photo: show it as the service does.
- * @param {import("./types.js").Job} mine
- * @param {Blob} file
- * @param {string} name
- */
-async function show(mine, file, name) {
-  const picture = await Picture.from(await blob(mine.links.image.slice(1), "image/png"));
-  change({ photo: { file, name, picture } });
 }
 
 /**
@@ -100,7 +113,7 @@ export function mountEstimate() {
   window.addEventListener("pagehide", () => void drop());
   watch(["result"], () => {
     const idle = page.result === null && page.busy === "none" && page.looking === "none";
-    if (idle && page.photo && !page.found) void lookAt(page.photo.file, page.photo.name);
+    if (idle && page.photo && !page.found) void lookAt(page.photo.file);
   });
   watch(["busy"], () => {
     if (page.busy !== "sending" || page.looking !== "asking") return;

@@ -117,7 +117,7 @@ function numeric({ id, name, value, usual, set, shown, schema }) {
   const whole = schema.type === "integer";
   const typed = h("input", {
     type: "number", min: least, max: most === Infinity ? null : most, step: whole ? 1 : "any",
-    value: value ?? "", placeholder: usual ?? t("automatic"),
+    value: value ?? "", placeholder: usual ?? "–",
   });
   const wide = most - least > SLIDER;
   const scale = wide ? Math.min(most, 100) : most;
@@ -126,11 +126,9 @@ function numeric({ id, name, value, usual, set, shown, schema }) {
     value: value ?? usual ?? least,
   });
   const show = () => {
-    shown.textContent = typed.value === "" ? t("automatic") : "";
-    if (typed.value === "" && usual !== null && usual !== undefined) {
-      shown.textContent = number(usual);
-    }
-    range.setAttribute("aria-valuetext", typed.value || shown.textContent);
+    const known = usual !== null && usual !== undefined;
+    shown.textContent = typed.value === "" && !known ? t("automatic") : "";
+    range.setAttribute("aria-valuetext", typed.value || (known ? number(usual) : t("automatic")));
   };
   typed.addEventListener("input", () => {
     const next = Number(typed.value);

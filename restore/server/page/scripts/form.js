@@ -10,8 +10,8 @@ import { onLanguage, t } from "./words.js";
 const OWN = ["kernel", "noise", "options"]; // have controls of their own
 const FIRST = ["operator", "factor", "filter", ...TEXT, "fidelity", "samples", "steps"];
 const FIDELITY = 0.6; // where the slider stands while it is left to the service
-const CHAINS = ["downsample:4 @ gaussian:2", "downsample:2 @ motion:9,20", "gaussian:1 @ disk:3",
-  "jpeg:75 @ gaussian:1", "grayscale"];
+const CHAINS = ["jpeg", "grayscale", "gaussian:1 @ disk:3", "jpeg:75 @ gaussian:1",
+  "downsample:4 @ gaussian:2"];
 
 export const task = () => page.tasks.find((each) => each.name === page.task);
 
@@ -29,7 +29,7 @@ export function optionsCard() {
   const rest = h("details", {}, h("summary", { "data-word": "more_options" }), more,
     solverOptions);
   const card = h("section", { class: "card", id: "options-card" },
-    h("h2", {}, icon("info"), h("span", { "data-word": "options" })), main, noiseField(), rest);
+    h("h2", {}, icon("options"), h("span", { "data-word": "options" })), main, noiseField(), rest);
 
   function draw() {
     const own = task()?.schema.properties ?? {};

@@ -55,7 +55,7 @@ function entry(job) {
   const kind = /** @type {"deblur"} */ (job.task);
   const picture = known?.small ? h("img", { src: known.small, alt: "" })
     : h("span", { class: "blank" }, icon(kind));
-  const name = known?.name ?? t(`task.${job.task}`);
+  const name = known?.name ?? clock(job.created);
   const state = job.expired ? t("state.expired") : t(`state.${job.state}`);
   const about = `${t(`task.${job.task}`)} · ${state}`;
   const click = () => void open(job.id);

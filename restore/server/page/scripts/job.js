@@ -1,11 +1,11 @@
 /** A job from its start to its end; a page that is loaded again goes on where it was. */
 import { follow } from "./events.js";
-import { keep, kept } from "./memory.js";
+import { keep, keepPhoto, kept } from "./memory.js";
 import { complain, say } from "./notes.js";
 import { Picture } from "./picture.js";
 import { trouble } from "./problems.js";
 import { form } from "./request.js";
-import { load } from "./result.js";
+import { leave, load } from "./result.js";
 import { takeOver } from "./takeover.js";
 import { Problem, ask, createJob, json } from "./service.js";
 import { change, page } from "./store.js";
@@ -38,7 +38,7 @@ export async function start(key = /** @type {string} */ (crypto.randomUUID())) {
 /** A job that was sent from here. @param {Job} job */
 function remember(job) {
   name(job);
-  keep("sent", { photo: job.id });
+  if (page.photo) void keepPhoto({ file: page.photo.file, name: page.photo.name, job: job.id });
 }
 
 /** A name and a small picture for the history. @param {Job} job */
@@ -48,12 +48,17 @@ function name(job) {
   keep("jobs", Object.fromEntries(Object.entries(names).slice(-60)));
 }
 
+/** A job has an address of its own: back leads to what was before. @param {string} id */
+function goTo(id) {
+  if (location.hash !== `#${id}`) history.pushState(null, "", `#${id}`);
+}
+
 /** Follow a job to its end. @param {Job} job */
 async function watchJob(job) {
   following?.abort();
   following = new AbortController();
   const { signal } = following;
-  history.replaceState(null, "", `#${job.id}`);
+  goTo(job.id);
   change({ job, busy: "following", began: 0, preview: null });
   /** @param {string} kind @param {any} data */
   const heard = (kind, data) => void happened(job, kind, data, signal);
@@ -100,7 +105,9 @@ async function finished(address, quiet = false) {
   const job = /** @type {Job} */ (await json(address.slice(1)));
   change({ job, busy: "none" });
   if (job.state === "succeeded" && !job.expired) {
-    change({ result: await load(job), preview: null, sample: 0, overlay: "none" });
+    const result = await load(job);
+    if (page.job?.id !== job.id) return; // something else is shown by now
+    change({ result, preview: null, sample: 0, overlay: "none" });
     if (!(job.id in kept("jobs", {}))) name(job);
     if (!quiet) say(t("done"));
   } else if (job.state === "failed") {
@@ -113,7 +120,7 @@ async function finished(address, quiet = false) {
 }
 
 /** Why a job has no result. @param {Job} job */
-const why = (job) => (job.error && !job.expired ? trouble(new Problem(job.error))
+export const why = (job) => (job.error && !job.expired ? trouble(new Problem(job.error))
   : { text: t(`state.${job.expired ? "expired" : job.state}`), more: "" });
 
 /** Cancel what runs; it ends after the step under way. */
@@ -131,28 +138,45 @@ export function letGo() {
   if (page.busy === "following") change({ busy: "none" });
 }
 
+/** The job that is being opened; a later wish takes its place. */
+let opening = "";
+
 /** Show a job of the history. @param {string} id */
 export async function open(id) {
+  opening = id;
   try {
     const job = /** @type {Job} */ (await json(`v1/jobs/${id}`));
-    if (job.task === "estimate") return;
+    if (job.task === "estimate" || opening !== id) return;
     const under = job.state === "queued" || job.state === "running";
     if (job.expired || !(under || job.state === "succeeded")) {
       complain(why(job));
       return;
     }
     letGo();
+    goTo(id);
     change({ result: null, preview: null, sample: 0, errors: [] });
     await takeOver(job);
+    if (opening !== id) return;
     if (under) void watchJob(job);
-    else {
-      history.replaceState(null, "", `#${id}`);
-      await finished(job.links.self, true);
-    }
+    else await finished(job.links.self, true);
   } catch (error) {
     history.replaceState(null, "", location.pathname);
     if (!(error instanceof Problem && error.status === 404)) throw error;
     say(t("gone"));
+  } finally {
+    if (opening === id) opening = "";
+  }
+}
+
+/** Back and forward, and an address that is typed. */
+export function went() {
+  const id = location.hash.slice(1);
+  if (page.busy === "sending" || id === (opening || (page.job?.id ?? ""))) return;
+  if (id) void open(id);
+  else {
+    opening = "";
+    letGo();
+    leave();
   }
 }
 

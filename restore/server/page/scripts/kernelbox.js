@@ -1,6 +1,7 @@
-/** The picture of the kernel: found, of its numbers, from a file, or drawn by hand. */
+/** The picture of the kernel: found, of its numbers, from a file, or drawn by hand; or a sheet. */
 import { h } from "./dom.js";
-import { drawn, pictureOf, showWeights, weightsOf } from "./kernels.js";
+import { kernelsOf } from "./kernelfile.js";
+import { drawn, pictureOf, showSheet, showWeights } from "./kernels.js";
 import { say } from "./notes.js";
 import { change, page } from "./store.js";
 import { t } from "./words.js";
@@ -21,13 +22,16 @@ export function kernelBox() {
   file.addEventListener("change", () => {
     const chosen = file.files?.[0] ?? null;
     file.value = "";
-    if (chosen) change({ blur: { kind: "file", numbers: {}, file: chosen } });
+    if (!chosen) return;
+    change({ blur: { kind: "file", numbers: {}, file: chosen } });
+    kernelsOf(chosen).catch(() => say(t("kernel_unreadable"), true));
   });
 
   async function show() {
     const { kind, numbers, file: given } = page.blur;
     const mine = ++asked;
     element.classList.toggle("editing", kind === "drawn");
+    element.classList.remove("sheet");
     if (kind === "drawn") {
       if (hand) showWeights(element, hand.size, hand.weights);
       return;
@@ -38,16 +42,18 @@ export function kernelBox() {
       return;
     }
     const found = kind === "file" ? given : page.result ? page.result.kernel : page.found?.kernel;
-    const seen = found ? await weightsOf(found).catch(() => null) : null;
+    const seen = found ? await kernelsOf(found).catch(() => null) : null;
     if (mine !== asked) return;
-    if (seen) showWeights(element, seen.size, seen.weights);
-    else showWeights(element, 1, [0]);
+    element.classList.toggle("sheet", seen !== null && seen.cells.length > 1);
+    if (!seen) showWeights(element, 1, [0]);
+    else if (seen.cells.length > 1) showSheet(element, seen);
+    else showWeights(element, seen.cells[0].size, seen.cells[0].weights);
   }
 
   /** Begin a drawing with what is known. */
   async function draw() {
     const found = page.found?.kernel;
-    hand = found ? await weightsOf(found)
+    hand = found ? (await kernelsOf(found)).cells[0]
       : { size: SIDE, weights: new Float64Array(SIDE * SIDE) };
     await keep();
     await show();

@@ -1,5 +1,8 @@
 /** Pictures of kernels: straight motion, disk and Gaussian, drawn as the service draws them. */
 
+const SHEET = 620; // pixels that a sheet is wide: two for one of the screen
+const GAP = 6;
+
 /**
  * @param {string} kind
  * @param {{[name: string]: number}} numbers
@@ -68,32 +71,45 @@ function gaussian(sigma) {
  */
 export function showWeights(canvas, size, weights) {
   canvas.width = canvas.height = size;
-  const image = new ImageData(size, size);
-  let most = 0;
-  for (let i = 0; i < size * size; i += 1) most = Math.max(most, weights[i]);
-  for (let i = 0; i < size * size; i += 1) {
-    const value = 255 * Math.sqrt(weights[i] / (most || 1));
-    image.data.set([value, value, value, 255], 4 * i);
-  }
-  canvas.getContext("2d")?.putImageData(image, 0, 0);
+  canvas.getContext("2d")?.putImageData(shades(size, weights, largest(weights)), 0, 0);
 }
 
 /**
- * Weights of a picture of a kernel, in [0, 1].
- * @param {Blob} file
+ * Show the kernels of the parts of a photo, each in its place, on one scale of brightness.
+ * @param {HTMLCanvasElement} canvas
+ * @param {import("./kernelfile.js").Kernels} kernels
  */
-export async function weightsOf(file) {
-  const bitmap = await createImageBitmap(file, { colorSpaceConversion: "none" });
-  const size = Math.max(bitmap.width, bitmap.height);
-  const canvas = new OffscreenCanvas(size, size);
+export function showSheet(canvas, { rows, columns, cells }) {
+  const side = Math.floor((SHEET - GAP * (columns - 1)) / columns);
+  canvas.width = columns * (side + GAP) - GAP;
+  canvas.height = rows * (side + GAP) - GAP;
   const context = canvas.getContext("2d");
-  if (!context) throw new Error("no 2D canvas");
-  context.fillRect(0, 0, size, size);
-  context.drawImage(bitmap, (size - bitmap.width) >> 1, (size - bitmap.height) >> 1);
-  const { data } = context.getImageData(0, 0, size, size);
-  const weights = new Float64Array(size * size);
-  for (let i = 0; i < size * size; i += 1) weights[i] = data[4 * i] / 255;
-  return { size, weights };
+  const most = Math.max(...cells.map(({ weights }) => largest(weights)));
+  cells.forEach(({ size, weights }, place) => {
+    const own = new OffscreenCanvas(size, size);
+    own.getContext("2d")?.putImageData(shades(size, weights, most), 0, 0);
+    const [row, column] = [Math.floor(place / columns), place % columns];
+    if (context) context.imageSmoothingEnabled = size > side;
+    context?.drawImage(own, column * (side + GAP), row * (side + GAP), side, side);
+  });
+}
+
+/** @param {ArrayLike<number>} weights @returns {number} never zero */
+const largest = (weights) => Array.from(weights).reduce((most, each) => Math.max(most, each), 0)
+  || 1;
+
+/**
+ * @param {number} size
+ * @param {ArrayLike<number>} weights
+ * @param {number} most what is white
+ */
+function shades(size, weights, most) {
+  const image = new ImageData(size, size);
+  for (let i = 0; i < size * size; i += 1) {
+    const value = 255 * Math.sqrt(weights[i] / most);
+    image.data.set([value, value, value, 255], 4 * i);
+  }
+  return image;
 }
 
 /**

@@ -10,7 +10,7 @@ import { mountEstimate } from "./estimate.js";
 import { optionsCard } from "./form.js";
 import { listen } from "./gestures.js";
 import { mountHistory } from "./history.js";
-import { open, resume } from "./job.js";
+import { resume, went } from "./job.js";
 import { keep, keepFile, kept, keptFile } from "./memory.js";
 import { complain, say } from "./notes.js";
 import { mountPhoto, remembered } from "./photo.js";
@@ -36,12 +36,10 @@ mountBars();
 mountStrip();
 mountEstimate();
 mountCost();
-byId("panel").append(photoCard(), certificateCard(), downloadsCard(), blurCard(), optionsCard(),
+byId("panel").append(photoCard(), certificateCard(), blurCard(), downloadsCard(), optionsCard(),
   runCard());
 watch(["result"], () => {
-  for (const id of ["blur-card", "options-card"]) {
-    byId(id).classList.toggle("unseen-now", page.result !== null);
-  }
+  byId("options-card").classList.toggle("unseen-now", page.result !== null);
   byId("panel").scrollTop = 0;
 });
 translate(document.documentElement);
@@ -64,10 +62,7 @@ async function begin() {
   await mountHistory();
   await remembered();
   await resume();
-  window.addEventListener("hashchange", () => {
-    const id = location.hash.slice(1);
-    if (id && id !== page.job?.id) void open(id);
-  });
+  window.addEventListener("hashchange", went);
 }
 
 /** @returns {Promise<[any, any]>} tasks and priors, as soon as the service has them */

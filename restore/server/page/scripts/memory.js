@@ -54,6 +54,15 @@ export async function keptFile(name) {
 }
 
 /**
+ * The photo, its name and the job that it was sent with, in one: another window may take another.
+ * @param {{file: Blob, name: string, job: string}} photo
+ */
+export const keepPhoto = (photo) => keepFile("photo", photo);
+
+/** @returns {Promise<{file?: Blob, name: string, job: string} | null>} */
+export const keptPhoto = () => keptFile("photo");
+
+/**
  * @param {string} name
  * @param {any} value JSON
  */

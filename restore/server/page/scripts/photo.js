@@ -1,9 +1,9 @@
 /** A photo comes in: dropped, pasted, picked, or as it was before the page was loaded again. */
 import { mountBrush, takeMask } from "./brush.js";
 import { byId, h, icon } from "./dom.js";
-import { forgetEstimate, lookAt } from "./estimate.js";
+import { converted, forgetEstimate, lookAt } from "./estimate.js";
 import { letGo } from "./job.js";
-import { keep, keepFile, keptFile } from "./memory.js";
+import { keepFile, keepPhoto, keptFile, keptPhoto } from "./memory.js";
 import { say } from "./notes.js";
 import { Picture } from "./picture.js";
 import { view } from "./stage.js";
@@ -15,34 +15,47 @@ export const picker = h("input", {
   type: "file", accept: KINDS, hidden: true, id: "photo-file", "data-word-label": "open",
 });
 
+/** How many photos were taken since the page was loaded. */
+let came = 0;
+
 /**
- * Take a photo; the browser shows it, or else the service makes it a PNG.
+ * Take a photo; the browser shows it, or else the service makes it a PNG. What is no photo leaves
+ * everything as it is.
  * @param {Blob} file
  * @param {string} name
  */
-export async function take(file, name) {
+async function take(file, name) {
+  const mine = ++came;
+  const picture = await Picture.from(file).catch(() => converted(file));
+  if (!picture || mine !== came) return;
   letGo();
   forgetEstimate();
-  const picture = await Picture.from(file).catch(() => null);
   view.fitted = true;
   change({
-    photo: picture && { file, name, picture },
+    photo: { file, name, picture },
     job: null, result: null, preview: null, errors: [], sample: 0, masked: 0,
   });
   history.replaceState(null, "", location.pathname);
-  keep("name", name);
-  await Promise.all([keepFile("photo", file), keepFile("mask", null)]);
-  if (!picture) say(t("converting"));
-  await lookAt(file, name);
+  await Promise.all([keepPhoto({ file, name, job: "" }), keepFile("mask", null)]);
+  await lookAt(file);
 }
 
-/** @param {DataTransfer | null} data */
+/**
+ * The photo that was dropped or pasted; null where it has been said why there is none.
+ * @param {DataTransfer | null} data
+ */
 function fileOf(data) {
-  return [...(data?.files ?? [])].find((file) => file.type.startsWith("image/") || file.name);
+  const folder = [...(data?.items ?? [])].some((item) => item.webkitGetAsEntry?.()?.isDirectory);
+  const files = [...(data?.files ?? [])];
+  const pictures = files.filter((file) => file.type.startsWith("image/"));
+  if (folder) say(t("folder"), true);
+  else if (files.length > 1) say(t("first_of_many", { n: files.length }));
+  return folder ? null : pictures[0] ?? files[0];
 }
 
-/** @param {File | undefined} file */
-function came(file) {
+/** @param {File | null | undefined} file */
+function open(file) {
+  if (file === null) return;
   if (!file) {
     say(t("no_picture"), true);
   } else if (page.busy === "sending") {
@@ -55,7 +68,7 @@ function came(file) {
 export function mountPhoto() {
   const stage = byId("stage");
   picker.addEventListener("change", () => {
-    came(picker.files?.[0]);
+    open(picker.files?.[0]);
     picker.value = "";
   });
   stage.append(picker, dropZone());
@@ -69,12 +82,11 @@ export function mountPhoto() {
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     stage.classList.remove("over");
-    came(fileOf(event.dataTransfer));
+    open(fileOf(event.dataTransfer));
   });
   document.addEventListener("paste", (event) => {
     if (event.target instanceof HTMLInputElement && event.target.type !== "file") return;
-    const file = fileOf(event.clipboardData);
-    if (file) came(file);
+    if (event.clipboardData?.files.length) open(fileOf(event.clipboardData));
   });
   mountBrush();
 }
@@ -98,15 +110,16 @@ function dropZone() {
 
 /** The photo and the mask of the last visit. */
 export async function remembered() {
-  const file = await keptFile("photo");
-  if (!(file instanceof Blob)) return;
+  const last = await keptPhoto();
+  if (!(last?.file instanceof Blob)) return;
+  const { file, name } = last;
   const mask = await keptFile("mask");
-  const named = JSON.parse(localStorage.getItem("photomend.name") ?? '"photo"');
   const found = await keptFile("found");
-  const picture = await Picture.from(file).catch(() => null);
-  if (picture) change({ photo: { file, name: named, picture } });
+  const picture = await Picture.from(file).catch(() => converted(file));
+  if (!picture || came) return; // another one was quicker
+  change({ photo: { file, name, picture } });
   if (found) change({ found, looking: "done" });
-  if (!picture || !found) void lookAt(file, named);
+  else void lookAt(file);
   await Promise.resolve();
-  if (mask instanceof Blob && picture) await takeMask(mask);
+  if (mask instanceof Blob) await takeMask(mask);
 }

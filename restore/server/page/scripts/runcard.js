@@ -1,7 +1,7 @@
 /** Start, with its cost; then progress, the time that is left, and cancel. */
 import { h, icon } from "./dom.js";
 import { ownButton } from "./downloads.js";
-import { cancel, start } from "./job.js";
+import { cancel, start, why } from "./job.js";
 import { missing } from "./request.js";
 import { leave } from "./result.js";
 import { page, watch } from "./store.js";
@@ -14,7 +14,8 @@ export function runCard() {
     class: "button main", type: "button", id: "start", "aria-describedby": "cost",
     on: { click: () => void start() },
   }, label);
-  const idle = h("div", { class: "stack" }, cost, begin);
+  const failure = h("div", { class: "message bad small", id: "failure" });
+  const idle = h("div", { class: "stack" }, failure, cost, begin);
   const bar = h("progress", { max: 1, id: "bar", "data-word-label": "progress" });
   const now = h("span", { id: "doing" });
   const left = h("span", { class: "quiet number", id: "left" });
@@ -32,10 +33,12 @@ export function runCard() {
     idle.hidden = page.busy !== "none" || page.result !== null;
     busy.hidden = page.busy === "none";
     ready.hidden = page.result === null || page.busy !== "none";
-    const why = missing();
-    begin.disabled = why !== null;
+    const lacking = missing();
+    begin.disabled = lacking !== null;
     label.textContent = t(`start.${page.task}`);
-    cost.textContent = why ? t(why) : costText();
+    cost.textContent = lacking ? t(lacking) : costText();
+    failure.hidden = page.job?.state !== "failed" || page.job.task !== page.task;
+    if (page.job && !failure.hidden) failure.replaceChildren(icon("bad"), failed(page.job));
     progress();
   };
 
@@ -66,6 +69,13 @@ export function runCard() {
   setInterval(progress, 500);
   show();
   return card;
+}
+
+/** What has gone wrong, for as long as it matters. @param {import("./types.js").Job} job */
+function failed(job) {
+  const { text, more } = why(job);
+  return h("div", {}, h("strong", { text: t("failed") }), text,
+    more && h("p", { lang: "en", text: more }));
 }
 
 /** How far it is. */
@@ -100,9 +110,10 @@ function costText() {
       high: duration(cost.high), n: cost.jobs };
     parts.push(t(cost.basis === "trial" ? "cost_trial" : "cost_jobs", values));
   }
-  if (cost.ahead && !(cost.ahead === 1 && page.looking === "asking")) {
-    parts.push(cost.wait === null ? t("ahead", { n: cost.ahead })
-      : t("ahead_wait", { n: cost.ahead, time: duration(cost.wait) }));
+  const ahead = cost.ahead - (page.looking === "asking" ? 1 : 0); // the look at the photo is left
+  if (ahead > 0) {
+    parts.push(cost.wait === null ? t("ahead", { n: ahead })
+      : t("ahead_wait", { n: ahead, time: duration(cost.wait) }));
   }
   return parts.join(" ");
 }

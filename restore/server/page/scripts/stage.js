@@ -145,12 +145,33 @@ function clipped(canvas, from, to, shift, height, paint) {
 function paint(canvas, picture, after = false) {
   if (!picture) return;
   const { x, y, width, height } = view.place;
+  canvas.fillStyle = squares(canvas);
+  canvas.fillRect(x, y, width, height);
   picture.draw(canvas, x, y, width, height);
   const overlay = after && page.result ? page.result.overlays[page.overlay] : undefined;
   if (!overlay) return;
   canvas.globalAlpha = page.strength;
   overlay.draw(canvas, x, y, width, height);
   canvas.globalAlpha = 1;
+}
+
+/** @type {{theme: string | undefined, pattern: CanvasPattern | null}} */
+let checked = { theme: undefined, pattern: null };
+
+/** What is seen through a transparent picture. @param {CanvasRenderingContext2D} canvas */
+function squares(canvas) {
+  const { theme } = document.documentElement.dataset;
+  if (checked.theme !== theme || !checked.pattern) {
+    const style = getComputedStyle(surface);
+    const tile = h("canvas", { width: 20, height: 20 });
+    const drawn = context(tile);
+    [["--check", 0, 20], ["--stage", 0, 10], ["--stage", 10, 10]].forEach(([name, at, side]) => {
+      drawn.fillStyle = style.getPropertyValue(String(name));
+      drawn.fillRect(Number(at), Number(at), Number(side), Number(side));
+    });
+    checked = { theme, pattern: canvas.createPattern(tile, "repeat") };
+  }
+  return checked.pattern ?? "gray";
 }
 
 /**

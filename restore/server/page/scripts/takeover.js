@@ -1,6 +1,6 @@
 /** The photo, the mask and the options of a job, so that it can be looked at and changed. */
 import { takeMask } from "./brush.js";
-import { keep, keepFile, kept } from "./memory.js";
+import { keepFile, keepPhoto, kept, keptPhoto } from "./memory.js";
 import { Picture } from "./picture.js";
 import { blob } from "./service.js";
 import { change, page } from "./store.js";
@@ -11,7 +11,7 @@ const NUMBERS = { motion: ["length", "angle"], disk: ["radius"], gaussian: ["sig
 
 /** @param {import("./types.js").Job} job */
 export async function takeOver(job) {
-  const own = kept("sent", { photo: "" }).photo === job.id && page.photo !== null;
+  const own = page.photo !== null && (await keptPhoto())?.job === job.id;
   if (!own) await takePhoto(job);
   const { kernel, ...rest } = job.params;
   change({
@@ -31,9 +31,8 @@ async function takePhoto(job) {
   );
   const name = kept("jobs", /** @type {any} */ ({}))[job.id]?.name ?? t("photo");
   change({ photo: { file, name, picture }, found: null, looking: "none" });
-  keep("sent", { photo: job.id });
-  keep("name", name);
-  await Promise.all([keepFile("photo", file), keepFile("found", null), keepFile("mask", null)]);
+  await Promise.all([keepPhoto({ file, name, job: job.id }), keepFile("found", null),
+    keepFile("mask", null)]);
 }
 
 /**

@@ -49,9 +49,10 @@
  * @property {[number, number]} size
  * @property {string} format
  * @property {number} depth
- * @property {{sigma: number, gain: number | null, read_sigma: number | null}} noise
+ * @property {{sigma: number, confidence: number, gain: number | null, read_sigma: number | null}}
+ *   noise
  * @property {{family: string, parameters: {[name: string]: number}, confidence: number,
- *   kernel: string | null, kernel_size: [number, number]} | null} blur
+ *   kernel: string | null, kernel_size: [number, number], may_vary: boolean} | null} blur
  * @property {string | null} why
  *
  * @typedef {object} Cost

@@ -105,7 +105,7 @@ export const percent = (share) => number(share, { style: "percent", maximumFract
  */
 export function duration(seconds) {
   if (seconds < 1) return t("under_a_second");
-  if (seconds < 120) return t("seconds", { n: Math.round(seconds) });
+  if (seconds < 90) return t("seconds", { n: Math.round(seconds) });
   if (seconds < 600) return t("minutes", { n: Math.round(seconds / 6) / 10 });
   if (seconds < 7200) return t("minutes", { n: Math.round(seconds / 60) });
   return t("hours", { n: Math.round(seconds / 360) / 10 });

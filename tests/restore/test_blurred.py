@@ -1,0 +1,46 @@
+"""The blur of files: what JPEG has rounded away is neither blur nor noise."""
+
+import io
+from dataclasses import replace
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from operators import kernels
+from restore.blind import NotBlurred, correlation, estimate_kernel
+from restore.blurred import blur_of
+from restore.camera import steps_of
+from restore.images import Photo, read
+from tests.drawings import blurred, scene
+
+MOTION = kernels.motion(12, 30)
+
+
+def compressed(pixels: Tensor, quality: int) -> Photo:
+    levels = (255 * pixels[0].clamp(0, 1)).round().byte().permute(1, 2, 0).numpy()
+    buffer = io.BytesIO()
+    Image.fromarray(levels).save(buffer, "JPEG", quality=quality)
+    return read(buffer.getvalue())
+
+
+def test_rounding_is_not_taken_for_blur() -> None:
+    photo = compressed(blurred(MOTION, channels=3), 85)
+    found = blur_of(photo)
+    assert found.family == "motion" and correlation(found.kernel, MOTION) > 0.99
+    assert correlation(estimate_kernel(photo.pixels).kernel, MOTION) < 0.95
+
+
+def test_a_sharp_jpeg_is_refused() -> None:
+    with pytest.raises(NotBlurred):
+        blur_of(compressed(scene().expand(1, 3, -1, -1), 85))
+
+
+def test_the_steps_are_those_of_the_upright_photo() -> None:
+    photo = compressed(scene(64).expand(1, 3, -1, -1), 75)
+    steps = steps_of(photo)
+    assert steps is not None and float(255 * steps[0, 1]) == 6  # 11 at quality 50, halved
+    turned = steps_of(replace(photo, orientation=6))
+    assert turned is not None and torch.equal(turned, steps.T)
+    assert steps_of(replace(photo, format="PNG")) is None
