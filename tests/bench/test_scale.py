@@ -28,7 +28,7 @@ def test_the_photos_are_photos_that_differ(tmp_path: Path) -> None:
     assert all(picture.std() > 20 for picture in pictures)
 
 
-@pytest.mark.parametrize("files", [10, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("files", [6, pytest.param(200, marks=pytest.mark.slow)])
 def test_a_folder_keeps_the_device_busy(tmp_path: Path, files: int) -> None:
     said: list[str] = []
     summary = main(

@@ -237,7 +237,7 @@ def test_a_measurement_that_the_operator_cannot_give_is_refused(
 
 def test_a_kernel_far_larger_than_the_photo_is_refused_at_once() -> None:
     kernel = torch.ones(2001, 2001)
-    with pytest.raises(ValueError, match="too small for Blur"):
+    with pytest.raises(ValueError, match="of 2001 x 2001 pixels for a photo of 64 x 48"):
         restore.deblur(torch.rand(1, 3, 48, 64), kernel=kernel, noise=0.01)
 
 

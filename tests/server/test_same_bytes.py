@@ -61,7 +61,7 @@ def test_a_blurry_photo_in_every_format(same: Same, tmp_path: Path) -> None:
     assert (report["seeds"], report["prior"]) == ([3], "embedded")
 
 
-@pytest.mark.parametrize("orientation", [3, 6])
+@pytest.mark.parametrize("orientation", [6, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_turned_jpeg_comes_out_upright(same: Same, tmp_path: Path, orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = orientation, "Camera"

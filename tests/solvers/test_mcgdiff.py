@@ -31,14 +31,15 @@ def test_many_particles_are_the_posterior(schedule: Schedule) -> None:
     assert found.fit == pytest.approx(1, abs=0.08)
 
 
+@pytest.mark.slow
 def test_the_error_falls_with_the_particles() -> None:
     prior, measurement = problem(cosine(), kind="mixture")
     found = []
     for particles in (1, 4, 32):
-        x = sample(mcgdiff, prior, measurement, 400, particles=particles)
+        x = sample(mcgdiff, prior, measurement, 1000, particles=particles)
         found.append(errors(prior, measurement, x).modes)
-    # weights of modes, known to 0.03: what the docstring says
-    assert found == pytest.approx([0.34, 0.20, 0.03], abs=0.05)
+    # weights of modes, known to 0.02: what the docstring says
+    assert found == pytest.approx([0.34, 0.20, 0.03], abs=0.04)
 
 
 def test_the_first_draw_is_the_prior_times_the_potential() -> None:

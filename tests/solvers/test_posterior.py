@@ -237,7 +237,7 @@ def test_the_prior_for_the_posterior_is_found_by_the_misfit_alone() -> None:
 
 
 QUICK: dict[str, dict[str, Any]] = {
-    "mcgdiff": {"count": 800},
+    "mcgdiff": {"count": 500},
     "psld": {"count": 1000},
 }
 """Options with which the documented figures are checked faster, and numbers of draws."""
