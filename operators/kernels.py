@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -203,3 +204,11 @@ _FAMILIES: dict[str, Callable[..., Tensor]] = {
     "disk": disk,
     "walk": _walk,
 }
+
+
+def as_kernel(kernel: str | Path | Tensor | Any) -> Tensor:
+    """A kernel (kh, kw), or those of a grid (R, C, kh, kw), from its description, file or array;
+    ValueError in one line when it is none."""
+    if isinstance(kernel, str | os.PathLike):
+        return parse(os.fspath(kernel))
+    return normalised(torch.as_tensor(kernel, dtype=torch.float32))

@@ -1,6 +1,5 @@
 """Restoring photos in one call: deblur, upscale, inpaint, restore."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -22,7 +21,14 @@ from restore import solvers
 from restore.blind import Blind
 from restore.blind.refined import refined
 from restore.blurred import blur_of
-from restore.camera import camera_of, camera_of_small, file_sigma, rivals, small_sigma
+from restore.camera import (
+    camera_of,
+    camera_of_small,
+    file_sigma,
+    part_of,
+    rivals,
+    small_sigma,
+)
 from restore.guessed import trial_options, with_estimate, with_kernel
 from restore.images import Photo, read, read_mask
 from restore.improbable import cost_by
@@ -69,11 +75,12 @@ def deblur(
     seen, solver = read(photo), chosen_solver(options, samples)
     model = camera_of(seen, camera, solver)
     found = _estimated(seen, noise, options) if kernel is None else None
-    light = blur_by(found.kernel if found else as_kernel(kernel), seen.pixels, boundary)
+    weights = found.kernel if found else kernels.as_kernel(kernel)
+    part = seen if found else part_of(seen, weights, boundary)
 
     def run(model: Camera | None, noise: float | Noise | None, *, trial: bool = False) -> Result:
         asked = (1, True, trial_options(options, solver)) if trial else (samples, polish, options)
-        return _deblurred(seen, light, model, noise, seed, *asked)
+        return _deblurred(part if trial else seen, weights, boundary, model, noise, seed, *asked)
 
     cameras = rivals(model) if camera == "auto" else [model]
     hidden = {one: file_sigma(seen.pixels, one) for one in cameras}
@@ -157,17 +164,10 @@ def restore(
     return _told(_run(photo, operator, pixels, told, seed, samples, polish, options), noise)
 
 
-def as_kernel(kernel: str | Path | Tensor | Any) -> Tensor:
-    """A kernel (kh, kw), or those of a grid (R, C, kh, kw), from its description, file or array;
-    ValueError in one line when it is none."""
-    if isinstance(kernel, str | os.PathLike):
-        return kernels.parse(os.fspath(kernel))
-    return kernels.normalised(torch.as_tensor(kernel, dtype=torch.float32))
-
-
 def _deblurred(
     seen: Photo,
-    light: LinearOperator,
+    kernel: Tensor,
+    boundary: Boundary,
     model: Camera | None,
     noise: float | Noise | None,
     seed: int | Sequence[int],
@@ -175,7 +175,8 @@ def _deblurred(
     polish: bool,
     options: dict[str, Any],
 ) -> Result:
-    """The result in the photo's window; light: what happened to it before the camera."""
+    """The result in the photo's window."""
+    light = blur_by(kernel, seen.pixels, boundary)
     told = file_sigma(seen.pixels, model) if noise is None else noise
     result = _run(seen, _taken(light, model), seen.pixels, told, seed, samples, polish, options)
     height, width = seen.pixels.shape[2:]

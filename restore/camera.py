@@ -7,6 +7,7 @@ from typing import cast, get_args
 import torch
 from torch import Tensor
 
+from operators.convolution import Boundary
 from operators.exposure import Camera
 from operators.jpeg import Jpeg, Subsampling, ycc
 from operators.linearised import Bent
@@ -18,6 +19,8 @@ from restore.solvers import Solver
 CAMERAS = ("auto", "none", "srgb")
 LEAST_BLOCKS = 64
 """As many have to be flat for the noise of a JPEG to be told from them."""
+PART = 512
+"""Side of the part of a photo by which its camera is told, in pixels; a multiple of blocks'."""
 TRANSPOSED = (5, 6, 7, 8)
 """Orientations of files whose rows are the photo's columns."""
 LOW = (1, 8, 9)
@@ -51,6 +54,26 @@ def rivals(likeliest: Camera | None) -> list[Camera | None]:
         return [None]
     coded = [] if likeliest.jpeg is None else [replace(likeliest, curve=False)]
     return [likeliest, *coded, None]
+
+
+def part_of(photo: Photo, kernel: Tensor, boundary: Boundary) -> Photo:
+    """The middle of a large photo, its blocks those of a JPEG: as much as tells its camera.
+
+    The whole where its frame is supposed, or a kernel is large or has its place in it.
+    """
+    if boundary != "valid" or kernel.ndim > 2 or max(kernel.shape) > PART // 4:
+        return photo
+    ends = (photo.orientation in (3, 4, 7, 8), photo.orientation in (2, 3, 6, 7))
+    cuts = []
+    for side, last in zip(photo.pixels.shape[2:], ends, strict=True):
+        skipped = max(side - PART, 0) // 2 // 16 * 16
+        length = min(side, PART)
+        cuts.append(
+            slice(side - skipped - length, side - skipped)
+            if last
+            else slice(skipped, skipped + length)
+        )
+    return replace(photo, pixels=photo.pixels[:, :, cuts[0], cuts[1]])
 
 
 def camera_of_small(photo: Photo, given: str | Camera, solver: Solver) -> Camera | None:

@@ -123,7 +123,9 @@ class Restored:
         if MODULE.fullmatch(self.options.prior) and isinstance(self.arguments["prior"], str):
             self.arguments["prior"] = _imported(self.options.prior)
         if isinstance(self.options, spec.Deblur) and self.options.kernel is not None:
-            self.arguments["kernel"] = api.as_kernel(self.options.kernel)
+            from operators import kernels
+
+            self.arguments["kernel"] = kernels.as_kernel(self.options.kernel)
         if isinstance(self.options, spec.Restore):
             from restore import chain
 

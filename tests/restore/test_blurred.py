@@ -11,11 +11,11 @@ from torch import Tensor
 from operators import kernels
 from restore.blind import NotBlurred, correlation, estimate_kernel
 from restore.blurred import blur_of
-from restore.camera import steps_of
+from restore.camera import jpeg_of, part_of, steps_of
 from restore.images import Photo, read
 from tests.drawings import blurred, scene
 
-MOTION = kernels.motion(12, 30)
+DISK, MOTION = kernels.disk(2), kernels.motion(12, 30)
 
 
 def compressed(pixels: Tensor, quality: int) -> Photo:
@@ -44,3 +44,22 @@ def test_the_steps_are_those_of_the_upright_photo() -> None:
     turned = steps_of(replace(photo, orientation=6))
     assert turned is not None and torch.equal(turned, steps.T)
     assert steps_of(replace(photo, format="PNG")) is None
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_part_of_a_jpeg_has_its_blocks(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    buffer = io.BytesIO()
+    levels = (255 * scene(600)[0, 0, :570]).byte().numpy()
+    Image.fromarray(levels).convert("RGB").save(buffer, "JPEG", quality=60, exif=exif)
+    photo = read(buffer.getvalue())
+    part = part_of(photo, DISK, "valid")
+    assert part.pixels.shape[2:] == (512, 512)
+    jpeg = jpeg_of(photo)
+    assert jpeg is not None
+    steps = jpeg.tables(photo.pixels)[0]
+    # coefficients on the file's own blocks are whole steps; on others they are not
+    off = (jpeg.read(part.pixels)[0] / steps - (jpeg.read(part.pixels)[0] / steps).round()).abs()
+    assert float(off.mean()) < 0.1
+    assert part_of(photo, DISK, "reflect") is photo

@@ -99,9 +99,9 @@ def test_given_kernels_of_parts_are_a_grid(tmp_path: Path, monkeypatch: pytest.M
     assert laid.shape == (5, 10)
     deep = read((laid / laid.max() * 65535).round().numpy().astype("uint16"))
     write(deep, tmp_path / "kernels.png", report=note)
-    torch.testing.assert_close(api.as_kernel(tmp_path / "kernels.png"), grid, atol=1e-4, rtol=0)
+    torch.testing.assert_close(kernels.as_kernel(tmp_path / "kernels.png"), grid, atol=1e-4, rtol=0)
     write(deep, tmp_path / "one.png")
-    assert api.as_kernel(tmp_path / "one.png").shape == (5, 11)
+    assert kernels.as_kernel(tmp_path / "one.png").shape == (5, 11)
     write(deep, tmp_path / "broken.png", report={"kernels": [0, "two"]})
     with pytest.raises(ValueError, match=r"kernel: 'broken.png' cannot be read"):
-        api.as_kernel(tmp_path / "broken.png")
+        kernels.as_kernel(tmp_path / "broken.png")
