@@ -146,7 +146,7 @@ def halved(steps: Tensor) -> Tensor:
 def _between(steps: Tensor, down: Tensor, right: Tensor) -> Tensor:
     """The steps (8, 8) at places (n, 1) and (1, m) between the coefficients, (n, m)."""
     weights = [
-        (1 - (place.clamp(max=7).flatten()[:, None] - torch.arange(8)).abs()).clamp(min=0)
+        (1 - (place.double().clamp(max=7).flatten()[:, None] - torch.arange(8)).abs()).clamp(min=0)
         for place in (down, right)
     ]
     return weights[0] @ steps @ weights[1].T

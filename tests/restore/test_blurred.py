@@ -10,6 +10,8 @@ from torch import Tensor
 
 from operators import kernels
 from restore.blind import NotBlurred, correlation, estimate_kernel
+from restore.blind.seen import Floor, observed_of
+from restore.blind.spectrum import halved
 from restore.blurred import blur_of
 from restore.camera import jpeg_of, part_of, steps_of
 from restore.images import Photo, read
@@ -35,6 +37,18 @@ def test_rounding_is_not_taken_for_blur() -> None:
 def test_a_sharp_jpeg_is_refused() -> None:
     with pytest.raises(NotBlurred):
         blur_of(compressed(scene().expand(1, 3, -1, -1), 85))
+
+
+def test_the_steps_of_half_the_size_are_those_of_half_the_frequencies() -> None:
+    steps = torch.arange(8)[:, None] + 10 * torch.arange(8.0)
+    torch.testing.assert_close(halved(steps), steps.double() / 4)  # both are linear
+    photo = compressed(blurred(kernels.gaussian(4), channels=3, side=416), 70)
+    grey, floor = photo.pixels.mean(1)[0], Floor.of(photo.pixels, 0.01, steps_of(photo))
+    half = torch.nn.functional.avg_pool2d(grey[None, None], 2)[0, 0]
+    seen = observed_of(half, floor.halved())
+    # at half the size a kernel is half as wide
+    evidence = seen.evidence([kernels.gaussian(2), torch.ones(1, 1)]).tolist()
+    assert evidence[0] > evidence[1] + 30
 
 
 def test_the_steps_are_those_of_the_upright_photo() -> None:
