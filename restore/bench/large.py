@@ -80,7 +80,7 @@ def main(
     summary["windows"] = windows
     summary["bytes a pixel"] = slope([(row["side"] ** 2, row["taken"]) for row in windows])
     summary["refused"] = alone(refusal, options)
-    summary["filled"] = filled(folder, {"steps": steps, "prior": prior})
+    summary["filled"] = filled(folder, {"prior": prior})
     return written(summary, markdown(summary), output, report)
 
 
