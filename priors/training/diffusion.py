@@ -24,6 +24,14 @@ from priors.training.photos import TrainingDataError
 from priors.training.warm_start import GROUPS
 
 TIMES = 1000
+WEIGHTINGS: dict[str, Callable[[Tensor], Tensor]] = {
+    # Hang et al. 2023, arXiv:2303.09556
+    "min-snr": lambda ratio: ratio.pow(-2).clamp(max=5),
+    # in the spirit of what EDM2 learns (Karras et al. 2024, arXiv:2312.02696): one over the error
+    # of the embedded prior, which follows this curve within a fifth from r = 0.05 to 8
+    "relative": lambda ratio: (ratio.pow(-1.2) + 0.14).clamp(max=100),
+}
+"""Weights of the squared error of x_0 by r = sigma / alpha."""
 BASE_CROP = 64
 """Side in pixels of the crops that `middle` is meant for; larger crops see more noise."""
 
@@ -158,11 +166,10 @@ def loss(
     error: Tensor = output - targets[options.target]()
     if options.weighting == "none":
         return error.square().mean()
-    # min-SNR (Hang et al. 2023, arXiv:2303.09556) in terms of the error of x_0, which is the error
-    # of the output times sigma (v, flow), sigma / alpha (epsilon) or one.
+    # of the error of x_0: the output's times sigma (v, flow), sigma / alpha (epsilon) or one
     gain = {"epsilon": sigma / alpha.clamp(min=1e-3), "sample": torch.ones_like(sigma)}
-    weight = (alpha / sigma).square().clamp(max=5) * gain.get(options.target, sigma).square()
-    return torch.mean(weight * error.square())
+    weight = WEIGHTINGS[options.weighting](sigma / alpha.clamp(min=1e-3))
+    return torch.mean(weight * gain.get(options.target, sigma).square() * error.square())
 
 
 def normal_like(x: Tensor, draw: torch.Generator) -> Tensor:

@@ -27,7 +27,8 @@ class Latents:
     @torch.no_grad()
     def encode(self, pictures: Tensor) -> Tensor:
         """Scaled latents of pictures (B, 3, H, W) in [-1, 1]."""
-        return autoencoder.encode(self._model, pictures) * self._scale
+        with torch.autocast(pictures.device.type, enabled=False):  # rounded latents teach rounding
+            return autoencoder.encode(self._model, pictures.float()) * self._scale
 
     def online(self) -> Draw:
         """Crops at any offset and of any orientation, encoded anew at every step."""

@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from priors.training.layout import accelerate
 from priors.training.options import Training
 from priors.training.record import Record
 
@@ -72,7 +73,7 @@ class Trainer:
         folder.mkdir(parents=True, exist_ok=True)
         self.network = objective.to(accelerator.device).network
         if accelerator.device.type == "cuda":  # a CPU gains nothing by it
-            cast(Any, self.network).to(memory_format=torch.channels_last)
+            accelerate(self.network)
         self.optimisers = optimisers(self.network)
         self._clock = time.process_time if options.clock == "processor" else time.monotonic
         self.base_rates = [g["lr"] for o in self.optimisers for g in o.param_groups]
@@ -103,27 +104,27 @@ class Trainer:
         The last checkpoint is written, too, when the loop is left by an exception of the user's.
         """
         saved = self.elapsed
-        clock, loss, crops, before = self._clock(), torch.zeros(()), 0, self.step
+        clock, crops, before = self._clock(), 0, self.step
+        loss = nothing = torch.zeros((), device=self.accelerator.device)  # read in ticks only
         try:
             while self.share < 1:
                 part_loss, part_crops = self._update()
-                loss, crops = loss + part_loss.cpu(), crops + part_crops
+                loss, crops = loss + part_loss, crops + part_crops
                 last = self.options.steps is not None and self.step >= self.options.steps
                 if self.step % TICK and not last:
                     continue
+                mean = self._agreed(loss.item() / (self.step - before))
                 seconds = self._agreed(self._clock() - clock)
                 clock, self.elapsed = self._clock(), self.elapsed + seconds
-                mean = self._agreed(loss.item() / (self.step - before))
                 self._check(mean)
                 if watch is not None:
                     watch(self._progress(mean, crops / max(seconds, 1e-9)))
-                loss, crops, before = torch.zeros(()), 0, self.step
+                loss, crops, before = nothing, 0, self.step
                 if self.elapsed - saved >= 60 * self.options.every or self.share >= 1:
                     self.log(loss=mean)
                     self.save()
-                    saved = self.elapsed
                     yield self.step
-                    clock = self._clock()
+                    saved, clock = self.elapsed, self._clock()
         except KeyboardInterrupt:
             self.save()
             raise
@@ -167,8 +168,8 @@ class Trainer:
     @torch.no_grad()
     def _average(self) -> None:
         decay = min(self.options.average, (1 + self.step) / (10 + self.step))
-        for name, value in self.network.state_dict().items():
-            self.ema[name].lerp_(value, 1 - decay)
+        now = [*self.network.state_dict().values()]
+        torch._foreach_lerp_([*self.ema.values()], now, 1 - decay)
 
     def _check(self, loss: float) -> None:
         """TrainingError where the loss is no number, or far above what it was."""

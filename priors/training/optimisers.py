@@ -1,5 +1,9 @@
 """Muon for the convolutions, AdamW for everything else (Jordan et al. 2024; arXiv:2502.16982)."""
 
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -12,7 +16,11 @@ def _matrix(kernels: Tensor, like: Tensor | None = None) -> Tensor:
 
 
 class ConvolutionMuon(torch.optim.Muon):
-    """torch's Muon, which takes matrices, over convolutions seen as (out, in kh kw) matrices."""
+    """torch's Muon, which takes matrices, over convolutions seen as (out, in kh kw) matrices.
+
+    Matrices of one shape are taken together: torch takes one after the other, some thousand small
+    products a step, for which a graphics card has to wait.
+    """
 
     def __init__(self, weights: list[nn.Parameter], lr: float) -> None:
         self._weights = weights
@@ -21,18 +29,45 @@ class ConvolutionMuon(torch.optim.Muon):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """One update; the views share their storage with the weights."""
+        """torch's update, matrices of one shape at a time; views share storage with weights."""
         (group,) = self.param_groups
+        alike: dict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = defaultdict(list)
         for view, weight in zip(group["params"], self._weights, strict=True):
-            gradient = weight.grad
-            view.grad = None if gradient is None else _matrix(gradient, like=weight)
-        super().step(closure)  # type: ignore[no-untyped-call]
+            if weight.grad is not None:
+                alike[tuple(view.shape)].append((view, _matrix(weight.grad, like=weight)))
+        for shape, pairs in alike.items():
+            views, gradients = [view for view, _ in pairs], [g for _, g in pairs]
+            kept = [self._momentum(view) for view in views]
+            torch._foreach_lerp_(kept, gradients, 1 - group["momentum"])
+            ahead = torch._foreach_lerp(gradients, kept, group["momentum"])  # as Nesterov's
+            updates = _orthogonal(torch.stack(ahead), group).to(views[0]).unbind()
+            torch._foreach_mul_(views, 1 - group["lr"] * group["weight_decay"])
+            torch._foreach_add_(views, updates, alpha=-0.2 * group["lr"] * max(shape) ** 0.5)
+
+    def _momentum(self, view: Tensor) -> Tensor:
+        state = self.state[view]
+        if not state:
+            state["momentum_buffer"] = torch.zeros_like(view)
+        kept: Tensor = state["momentum_buffer"]
+        return kept
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of the weights behind the views."""
         for weight in self._weights:
             weight.grad = None
         super().zero_grad(set_to_none)
+
+
+def _orthogonal(matrices: Tensor, group: Mapping[str, Any]) -> Tensor:
+    """Matrices (N, rows, columns) with singular values near one, by Newton and Schulz, in bf16."""
+    wide = matrices.shape[1] <= matrices.shape[2]
+    x = (matrices if wide else matrices.mT).bfloat16()
+    x = x / x.flatten(1).norm(dim=1).clamp(min=group["eps"]).view(-1, 1, 1)
+    a, b, c = group["ns_coefficients"]
+    for _ in range(group["ns_steps"]):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x if wide else x.mT
 
 
 def optimisers(model: nn.Module, lr: float, *, muon: bool = True) -> list[torch.optim.Optimizer]:

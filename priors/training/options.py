@@ -114,9 +114,11 @@ class DiffusionTraining(Training):
     )
     spread: float = Field(1.3, gt=0, description="Standard deviation of its logarithm.")
     uniform: float = Field(0.1, ge=0, le=1, description="Share of times drawn evenly instead.")
-    weighting: Literal["none", "min-snr"] = Field(
+    weighting: Literal["none", "min-snr", "relative"] = Field(
         "none",
-        description="min-snr: weights min(1 / r^2, 5) on the error of x0, r = sigma / alpha.",
+        description="min-snr: weights min(1 / r^2, 5) on the error of x0, r = sigma / alpha; "
+        "relative: about one over the error that a trained network makes, so that all noise "
+        "levels count alike.",
     )
     cached: bool = Field(
         False,

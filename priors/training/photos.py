@@ -75,10 +75,13 @@ class Bank:
         height, width = self.height[chosen], self.width[chosen]
         top = (places[0] * (height - side + 1)).long()
         left = (places[1] * (width - side + 1)).long()
-        corner = self.start[chosen] + top * width + left
-        steps = torch.arange(side)
+        # the index of every pixel is made where the pixels are: it is larger than they
+        corner, width = torch.stack([self.start[chosen] + top * width + left, width]).to(
+            self.rows.device
+        )
+        steps = torch.arange(side, device=self.rows.device)
         index = corner[:, None, None] + steps[:, None] * width[:, None, None] + steps
-        return self.rows[index.to(self.rows.device)].permute(0, 3, 1, 2)
+        return self.rows[index].permute(0, 3, 1, 2)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from torch import Tensor
 
 from priors import LatentPrior, Level, load
 from priors.training import diffusion, photos
+from priors.training.layout import Norm
 from priors.training.loop import Objective, Progress, Trainer, TrainingError, generator
-from priors.training.optimisers import optimisers
+from priors.training.optimisers import ConvolutionMuon, optimisers
 from priors.training.options import AutoencoderTraining, DiffusionTraining, Training
 from priors.training.stages import train_autoencoder, train_diffusion
 
@@ -187,7 +189,7 @@ class Known(torch.nn.Module):
         return self
 
 
-@pytest.mark.parametrize("weighting", ["none", "min-snr"])
+@pytest.mark.parametrize("weighting", ["none", "min-snr", "relative"])
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_loss_of_the_perfect_network_is_zero(target: str, weighting: str) -> None:
     levels = diffusion.NoiseLevels(diffusion.schedule(target), 0.25, 1.3, 0.1)
@@ -203,17 +205,23 @@ def test_the_loss_of_the_perfect_network_is_zero(target: str, weighting: str) ->
         assert max(error.values()) < 1e-6
 
 
-def test_min_snr_weighs_the_error_of_x0_alike_under_every_target() -> None:
-    """A network that is wrong in x_0 by one everywhere costs mean min(SNR, 5), whatever it says."""
+@pytest.mark.parametrize(
+    ("weighting", "weight"),
+    [("min-snr", lambda r: min(r**-2, 5)), ("relative", lambda r: min(r**-1.2 + 0.14, 100))],
+)
+def test_a_weighting_is_of_the_error_of_x0_under_every_target(
+    weighting: str, weight: Callable[[float], float]
+) -> None:
+    """A network that is wrong in x_0 by one everywhere costs the mean weight, whatever it says."""
     for target in TARGETS:
         levels = diffusion.NoiseLevels(diffusion.schedule(target), 0.5, 0.7, 0.0)
         picture = torch.zeros(4000, 1, 1, 1)
-        options = DiffusionTraining(target=target, weighting="min-snr")
+        options = DiffusionTraining(target=target, weighting=weighting)
         wrong = Known(picture + 1, levels, target)
         value = diffusion.loss(wrong, picture, levels, options, generator(1)).item()
         ratio = (levels.sigma / levels.alpha)[levels.draw(4000, generator(1))]
-        expected = (1 / ratio.square()).clamp(max=5)
-        assert value == pytest.approx(expected.mean().item(), rel=0.02)
+        expected = sum(map(weight, ratio.tolist())) / len(ratio)
+        assert value == pytest.approx(expected, rel=0.02)
 
 
 class Squares(Objective):
@@ -290,6 +298,36 @@ def test_muon_does_not_care_how_kernels_lie_in_memory() -> None:
 
     plain, last = trained(torch.contiguous_format), trained(torch.channels_last)
     torch.testing.assert_close(plain, last, rtol=1e-2, atol=1e-4)  # bf16 inside Muon
+
+
+def test_muon_of_matrices_taken_together_is_torchs() -> None:
+    shapes = [(8, 3, 3, 3), (16, 8, 3, 3), (16, 8, 3, 3), (4, 16, 1, 1), (16, 4, 1, 1)]
+    draw = generator(5)
+    weights = [torch.nn.Parameter(torch.randn(s, generator=draw)) for s in shapes]
+    alone = [torch.nn.Parameter(w.detach().flatten(1).clone()) for w in weights]
+    ours = ConvolutionMuon(weights, 3e-3)
+    theirs = torch.optim.Muon(alone, 3e-3, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
+    for _ in range(3):
+        for weight, matrix in zip(weights, alone, strict=True):
+            weight.grad = torch.randn(weight.shape, generator=draw)
+            matrix.grad = weight.grad.flatten(1).clone()
+        ours.step()
+        theirs.step()
+    for weight, matrix in zip(weights, alone, strict=True):
+        torch.testing.assert_close(weight.flatten(1), matrix, rtol=0, atol=2e-5)  # bf16 inside
+
+
+def test_norms_of_a_card_are_those_of_autocast_but_for_rounding() -> None:
+    norm = torch.nn.GroupNorm(4, 8)
+    norm.weight.data = torch.rand(8, generator=generator(6))
+    x = 3 + torch.randn(2, 8, 6, 6, generator=generator(7))
+    exact = norm(x)
+    norm.__class__ = Norm
+    assert torch.equal(norm(x), exact)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = norm(x.bfloat16())
+    assert half.dtype == torch.bfloat16
+    torch.testing.assert_close(half.float(), exact, rtol=0.01, atol=0.02)
 
 
 def test_parts_add_up_to_the_step(tmp_path: Path) -> None:

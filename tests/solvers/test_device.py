@@ -160,6 +160,7 @@ def test_conjugate_gradients_may_go_on_after_their_end(monkeypatch: pytest.Monke
 
 
 @pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode")  # is said to be a prototype
 @pytest.mark.parametrize("solver", (*WITHOUT_GRADIENTS, *WITH_GRADIENTS))
 def test_no_step_waits_for_the_card(solver: str) -> None:
     found: Any = load("embedded")
@@ -169,8 +170,8 @@ def test_no_step_waits_for_the_card(solver: str) -> None:
         measurement = Measurement(y, operator.to("cuda"), Gaussian(0.03))
         states = iter(solvers.get(solver)(measurement, prior, Seeds(0), steps=5))
         next(states)
-        torch.cuda.set_sync_debug_mode("error")
         try:
+            torch.cuda.set_sync_debug_mode("error")
             next(states)
         finally:
             torch.cuda.set_sync_debug_mode("default")
