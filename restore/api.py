@@ -29,7 +29,7 @@ from restore.camera import (
     rivals,
     small_sigma,
 )
-from restore.guessed import trial_options, with_estimate, with_kernel
+from restore.guessed import Guess, trial_options, with_estimate, with_kernel
 from restore.images import Photo, read, read_mask
 from restore.improbable import cost_by
 from restore.observed import fitted, hidden_noise, measured, own
@@ -75,12 +75,13 @@ def deblur(
     seen, solver = read(photo), chosen_solver(options, samples)
     model = camera_of(seen, camera, solver)
     found = _estimated(seen, noise, options) if kernel is None else None
-    weights = found.kernel if found else kernels.as_kernel(kernel)
-    part = seen if found else part_of(seen, weights, boundary)
+    given = found.kernel if found else kernels.as_kernel(kernel)
 
-    def run(model: Camera | None, noise: float | Noise | None, *, trial: bool = False) -> Result:
+    def run(guess: Guess, noise: float | Noise | None, *, trial: bool = False) -> Result:
+        weights = guess.blur.kernel if guess.blur else given
+        of = part_of(seen, weights, boundary) if trial else seen
         asked = (1, True, trial_options(options, solver)) if trial else (samples, polish, options)
-        return _deblurred(part if trial else seen, weights, boundary, model, noise, seed, *asked)
+        return _deblurred(of, weights, boundary, guess.camera, noise, seed, *asked)
 
     cameras = rivals(model) if camera == "auto" else [model]
     hidden = {one: file_sigma(seen.pixels, one) for one in cameras}
@@ -199,7 +200,8 @@ def _estimated(photo: Photo, noise: float | Noise | None, options: dict[str, Any
     sigma = float(noise) if isinstance(noise, int | float) and noise > 0 else None
     found = blur_of(photo, sigma)
     restorer, _ = made(options)
-    return refined(found, photo.pixels.to(restorer.device), restorer.prior)
+    better = partial(refined, image=photo.pixels.to(restorer.device), prior=restorer.prior)
+    return replace(better(found), rivals=tuple(map(better, found.rivals)))
 
 
 def _run(

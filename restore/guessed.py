@@ -1,10 +1,11 @@
-"""Results of blur by what had to be guessed: the camera, and the noise that a kernel's errors are.
+"""Results of blur by what had to be guessed: camera, kernel, and the noise that its errors are.
 
 Whether light was blurred, as a camera does it, or the coded values, as programs do, is decided by
-trials, restorations of few steps, where the file does not tell: taken is what makes photo and
-picture likeliest, the one by chi-square, the other by the prior (`restore.improbable`). What is
-wrong with an estimated kernel counts as noise. How much that is, is told by the trial's residual,
-which is within a tenth of what the whole leaves.
+trials, restorations of few steps, where the file does not tell; and so is which of several families
+a kernel is of, where its evidence does not. Taken is what makes photo and picture likeliest, the
+one by chi-square, the other by the prior (`restore.improbable`). What is wrong with an estimated
+kernel counts as noise. How much that is, is told by the trial's residual, which is within a tenth
+of what the whole leaves.
 """
 
 import math
@@ -35,25 +36,38 @@ LEAST = 0.2
 """Chi-square of a trial below which there is less noise: at half of it the whole would be taken to
 follow the noise."""
 
+FOLLOWED = 0.9
+"""Chi-square below which a trial has begun to follow the noise, which makes nothing likelier."""
+FREEDOM = 0.004
+"""Nats a value that the many weights of a free kernel cost: they follow noise. Where the truth was a
+disk they made trials likelier than the truth did by up to 0.0023."""
+
 Cost = Callable[[Result], float]
 """Nats a value by which the prior finds a result improbable."""
+
+
+class Guess(NamedTuple):
+    """A camera, or none for a plain blur, and the estimate of the blur, none if it is known."""
+
+    camera: Camera | None
+    blur: Blind | None = None
 
 
 class Run(Protocol):
     """Restores the photo, wholly or as a trial."""
 
     def __call__(
-        self, camera: Camera | None, noise: float | Noise | None, /, *, trial: bool = False
+        self, guess: Guess, noise: float | Noise | None, /, *, trial: bool = False
     ) -> Result:
-        """By a camera's chain or a plain blur, with a noise on [0, 1]."""
+        """By a guess, with a noise on [0, 1]."""
 
 
 class Trial(NamedTuple):
-    """A camera or none, the result of few steps, and the nats of each that was compared with it."""
+    """A guess, the result of few steps, and the nats of every guess that was compared with it."""
 
-    camera: Camera | None
+    guess: Guess
     result: Result
-    compared: dict[str, float]
+    compared: dict[Guess, float]
 
     @property
     def chi_square(self) -> float:
@@ -62,11 +76,11 @@ class Trial(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """A camera or none, the noise to restore with, and the trial that says so."""
+    """A guess, the noise to restore with, and the trial that says so."""
 
-    camera: Camera | None
+    guess: Guess
     noise: float | Noise
-    compared: dict[str, float]
+    compared: dict[Guess, float]
 
 
 def trial_options(options: dict[str, Any], solver: Solver) -> dict[str, Any]:
@@ -86,10 +100,11 @@ def with_kernel(
 ) -> Result:
     """The result of a known kernel by the likeliest camera; arguments as of `with_estimate`."""
     first, *_ = rounds(hidden)
-    if len(first) == 1:
-        return run(first[0], noise)
-    best = _best(first, noise, run, cost)
-    return _compared(run(best.camera, noise), best.compared)
+    guesses = [Guess(camera) for camera in first]
+    if len(guesses) == 1:
+        return run(guesses[0], noise)
+    best = _best(guesses, noise, run, cost)
+    return _compared(run(best.guess, noise), best.compared)
 
 
 def with_estimate(
@@ -101,20 +116,20 @@ def with_estimate(
 ) -> Result:
     """The result of an estimated kernel, whose errors count as noise where none is given.
 
-    hidden: the cameras that come into question, and the noise that the file hides by each. Of those
-    by the file's JPEG the likeliest is taken if it explains the photo, else the likeliest of the
-    others. Where the whole is refused nevertheless, it is done again with the noise that it lacks.
+    found: with its rivals, which are tried as well. hidden: the cameras that come into question,
+    and the noise that the file hides by each. Of those by the file's JPEG the likeliest is taken if
+    it explains the photo, else the likeliest of the others. Where the whole is refused
+    nevertheless, it is done again with the noise that it lacks.
     """
-    seen = {one: replace(found, noise=max(found.noise, hidden[one] or 0)) for one in hidden}
-    plan = _chosen(seen, noise, run, cost)
-    result = run(plan.camera, plan.noise)
+    plan = _chosen(found, noise, hidden, run, cost)
+    result = run(plan.guess, plan.noise)
     if noise is None and isinstance(plan.noise, float) and not result.accepted:
-        result = run(plan.camera, _fitting(plan.noise, result))
-    names = ("family", "parameters", "confidence", "noise")
-    told = {name: getattr(seen[plan.camera], name) for name in names}
+        result = run(plan.guess, _fitting(plan.noise, result))
+    blur = plan.guess.blur or found
+    told = {name: getattr(blur, name) for name in ("family", "parameters", "confidence", "noise")}
     judged = by_size(result.report["certificate"])
-    report = {**result.report, "certificate": judged, "blur": {**told, **found.report}}
-    return _compared(replace(result, kernel=found.kernel.cpu(), report=report), plan.compared)
+    report = {**result.report, "certificate": judged, "blur": {**told, **blur.report}}
+    return _compared(replace(result, kernel=blur.kernel.cpu(), report=report), plan.compared)
 
 
 def rounds(cameras: Mapping[Camera | None, Any]) -> list[list[Camera | None]]:
@@ -123,49 +138,65 @@ def rounds(cameras: Mapping[Camera | None, Any]) -> list[list[Camera | None]]:
 
 
 def _chosen(
-    seen: Mapping[Camera | None, Blind], noise: float | Noise | None, run: Run, cost: Cost
+    found: Blind,
+    noise: float | Noise | None,
+    hidden: Mapping[Camera | None, float | None],
+    run: Run,
+    cost: Cost,
 ) -> Plan:
-    *others, last = rounds(seen)
-    for cameras in others:
-        plan, explains = _told(cameras, seen[cameras[0]], noise, run, cost)
-        if explains or (noise is None and run(plan.camera, plan.noise, trial=True).accepted):
+    *others, last = (
+        [
+            Guess(one, replace(blur, noise=max(blur.noise, hidden[one] or 0), rivals=()))
+            for blur in (found, *found.rivals)
+            for one in cameras
+        ]
+        for cameras in rounds(hidden)
+    )
+    for guesses in others:
+        plan, explains = _told(guesses, noise, run, cost)
+        if explains or (noise is None and run(plan.guess, plan.noise, trial=True).accepted):
             return plan
     if noise is not None and len(last) == 1:
         return Plan(last[0], noise, {})
-    return _told(last, seen[last[0]], noise, run, cost)[0]
+    return _told(last, noise, run, cost)[0]
 
 
 def _told(
-    cameras: Sequence[Camera | None],
-    found: Blind,
-    noise: float | Noise | None,
-    run: Run,
-    cost: Cost,
+    guesses: Sequence[Guess], noise: float | Noise | None, run: Run, cost: Cost
 ) -> tuple[Plan, bool]:
-    """The plan with the best of some cameras and the noise that there has to be; whether that
+    """The plan with the best of some guesses and the noise that there has to be; whether that
     surely explains the photo."""
     if noise is not None:
-        best = _best(cameras, noise, run, cost)
-        return Plan(best.camera, noise, best.compared), best.result.accepted
-    least = max(found.noise, KERNEL_ERROR if found.kernel.ndim == 2 else PARTS_ERROR)
-    best = _best(cameras, least, run, cost)
+        best = _best(guesses, noise, run, cost)
+        return Plan(best.guess, noise, best.compared), best.result.accepted
+    least = max(_least(guess) for guess in guesses)
+    best = _best(guesses, least, run, cost)
     if best.result.accepted and LEAST <= best.chi_square <= SAFE:
-        return Plan(best.camera, least, best.compared), True
+        return Plan(best.guess, least, best.compared), True
     fitting = _fitting(least, best.result)
-    return Plan(best.camera, fitting, best.compared), best.chi_square <= NEAR
+    return Plan(best.guess, fitting, best.compared), best.chi_square <= NEAR
 
 
-def _best(
-    cameras: Sequence[Camera | None], noise: float | Noise | None, run: Run, cost: Cost
-) -> Trial:
-    """The trial with the camera that makes photo and picture likeliest; ties for the first."""
-    results = [run(camera, noise, trial=True) for camera in cameras]
+def _least(guess: Guess) -> float:
+    """The noise that a photo has at least, with what is wrong with an estimate."""
+    if guess.blur is None:
+        return KERNEL_ERROR
+    return max(guess.blur.noise, KERNEL_ERROR if guess.blur.kernel.ndim == 2 else PARTS_ERROR)
+
+
+def _best(guesses: Sequence[Guess], noise: float | Noise | None, run: Run, cost: Cost) -> Trial:
+    """The trial with the guess that makes photo and picture likeliest; ties for the first."""
+    results = [run(guess, noise, trial=True) for guess in guesses]
     if len(results) == 1:
-        return Trial(cameras[0], results[0], {})
-    nats = [_chi_square(result) / 2 + cost(result) for result in results]
+        return Trial(guesses[0], results[0], {})
+    nats = [
+        max(_chi_square(result), FOLLOWED) / 2
+        + cost(result)
+        + FREEDOM * bool(guess.blur and guess.blur.family == "free")
+        for guess, result in zip(guesses, results, strict=True)
+    ]
     best = min(range(len(nats)), key=nats.__getitem__)
-    compared = dict(zip(map(_title, cameras), nats, strict=True))
-    return Trial(cameras[best], results[best], compared)
+    return Trial(guesses[best], results[best], dict(zip(guesses, nats, strict=True)))
 
 
 def _title(camera: Camera | None) -> str:
@@ -174,11 +205,18 @@ def _title(camera: Camera | None) -> str:
     return ("srgb" if camera.curve else "values") + (" and jpeg" if camera.jpeg else "")
 
 
-def _compared(result: Result, compared: dict[str, float]) -> Result:
-    """The result, with the nats of the cameras that were compared, if any were, in its report."""
-    if not compared:
-        return result
-    return replace(result, report={**result.report, "camera_trials": compared})
+def _compared(result: Result, compared: dict[Guess, float]) -> Result:
+    """The result, its report with the nats of the cameras and families that were compared."""
+    report: dict[str, Any] = {}
+    for guess, nats in compared.items():
+        titles = {"camera_trials": _title(guess.camera)}
+        if guess.blur is not None:
+            titles["blur_trials"] = guess.blur.family
+        for name, title in titles.items():
+            least = report.setdefault(name, {})
+            least[title] = min(nats, least.get(title, math.inf))
+    several = {name: told for name, told in report.items() if len(told) > 1}
+    return replace(result, report={**result.report, **several})
 
 
 def _fitting(noise: float, result: Result) -> float:

@@ -20,6 +20,7 @@ SHARP = 0.6
 _CLEAR = 30.0
 _FREEDOM = 5  # nats that its many weights cost a free kernel: it follows the noise of the spectrum
 _LONE = 100  # nats: sharp photos reached 83, a picture of Levin et al. stands at 118
+_NEAR = 40  # nats: by so much rounding and bent values misled the evidence about the family
 
 
 def correlation(one: Tensor, other: Tensor) -> float:
@@ -44,7 +45,7 @@ class Blind:
     photo's noise on [0, 1]. confidence: in [0, 1], the middle correlation with the other free
     estimates, times 1 - exp(-evidence / 30). report: the evidence for every candidate, in
     nats above no blur, the window (top, left, height, width) that was looked at, and by how much it
-    was reduced for that.
+    was reduced for that. rivals: the best of other families that have nearly as much evidence.
     """
 
     kernel: Tensor
@@ -53,6 +54,7 @@ class Blind:
     noise: float
     confidence: float
     report: dict[str, Any]
+    rivals: tuple["Blind", ...] = ()
 
 
 @torch.no_grad()
@@ -90,7 +92,8 @@ def estimate_kernel(
             grey[None, None], sides, mode="bilinear", antialias=True
         )[0, 0]
         found = _enlarged(_blind(half, noise, known.halved(), size, family))
-    return replace(found, kernel=found.kernel.to(image))
+    rivals = tuple(replace(one, kernel=one.kernel.to(image)) for one in found.rivals)
+    return replace(found, kernel=found.kernel.to(image), rivals=rivals)
 
 
 def _blind(grey: Tensor, noise: float, known: Floor, size: int | None, family: str) -> Blind:
@@ -114,8 +117,13 @@ def _blind(grey: Tensor, noise: float, known: Floor, size: int | None, family: s
             found, none, best = others, other, better
     evidence = {_title(one): one.evidence - none for one in found}
     report = {"evidence": evidence, "window": (top, left, *plane.shape), "reduction": 1}
-    confidence = _confidence(best, found, none)
-    return Blind(best.kernel, best.family, _named(best), noise, confidence, report)
+
+    def told(one: Candidate) -> Blind:
+        sure = _confidence(one, found, none)
+        return Blind(one.kernel, one.family, _named(one), noise, sure, report)
+
+    rivals = [told(one) for one in _rivals(best, found, none)]
+    return replace(told(best), rivals=tuple(rivals))
 
 
 def _confirmed(best: Candidate, found: list[Candidate], none: float) -> bool:
@@ -129,8 +137,18 @@ def _confirmed(best: Candidate, found: list[Candidate], none: float) -> bool:
     return best.evidence > none + (_LONE if lone else 0)
 
 
+def _rivals(best: Candidate, found: list[Candidate], none: float) -> list[Candidate]:
+    """The best of every other family that may be the blur as well, the likeliest first."""
+    least = max(best.evidence - _NEAR, (best.evidence + none) / 2)
+    others: dict[str, Candidate] = {}
+    for one in sorted(found, key=lambda one: -one.evidence):
+        if one.family != best.family and one.evidence > least and _spread(one.kernel) > SHARP:
+            others.setdefault(one.family, one)
+    return [*others.values()]
+
+
 def _enlarged(found: Blind) -> Blind:
-    """Give what was found at half the size as of the whole."""
+    """Give what was found at half the size as of the whole, its rivals as well."""
     parameters = {name: v if name == "angle" else 2 * v for name, v in found.parameters.items()}
     if found.family in FAMILIES:
         kernel = FAMILIES[found.family].draw(*parameters.values())
@@ -143,7 +161,8 @@ def _enlarged(found: Blind) -> Blind:
         kernel = centred(torch.nn.functional.avg_pool2d(wide, 2, 1, padding=1)[0, 0])
     window = tuple(2 * pixels for pixels in found.report["window"])
     report = {**found.report, "window": window, "reduction": 2}
-    return replace(found, kernel=kernel, parameters=parameters, report=report)
+    rivals = tuple(map(_enlarged, found.rivals))
+    return replace(found, kernel=kernel, parameters=parameters, report=report, rivals=rivals)
 
 
 def _candidates(

@@ -86,6 +86,7 @@ def varied(
         parameters={},
         confidence=min(alike[len(alike) // 2], 1.0),
         report={**found.report, "varying": told},
+        rivals=(),
     )
 
 

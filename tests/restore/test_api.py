@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from operators.seeds import Seeds
 from operators.tone import Gamma
 from restore.bench.seams import edge
 from restore.blind import Blind, NotBlurred, correlation
-from restore.guessed import KERNEL_ERROR, with_estimate
+from restore.guessed import KERNEL_ERROR, Guess, with_estimate
 from restore.preparation import padding
 from restore.result import Result
 from tests.drawings import blurred, scene
@@ -351,6 +352,13 @@ def test_whether_light_was_blurred_or_values_shows(
 CAMERA, FILED, CODED = Camera(), Camera(jpeg=Jpeg(75)), Camera(curve=False, jpeg=Jpeg(75))
 
 
+def left_over(chi_square: float, **report: Any) -> Result:
+    """A result that leaves so much."""
+    certificate = {"chi_square": [chi_square], "band": [0.0, 1.22], "unexplained": [0.0]}
+    report = {"certificate": certificate, "noise": {}, **report}
+    return Result(PIXELS, PIXELS[None], None, report)
+
+
 @pytest.mark.parametrize("scale", [1.0, 0.25])
 @pytest.mark.parametrize(
     ("cameras", "residuals", "noise", "expected"),
@@ -378,14 +386,17 @@ CAMERA, FILED, CODED = Camera(), Camera(jpeg=Jpeg(75)), Camera(curve=False, jpeg
         # of cameras with one compression the likeliest is taken: photo and picture both count
         ([CAMERA, None], [1.0, 0.9, 1.0],
          None, [(CAMERA, 1, True), (None, 1, True), (CAMERA, 1, False)]),
-        ([CAMERA, None], [1.0, 0.7, 1.0],
+        ([CAMERA, None], [1.21, 1.0, 1.0],
          None, [(CAMERA, 1, True), (None, 1, True), (None, 1, False)]),
-        ([FILED, CODED, None], [1.0, 0.7, 1.0],
+        ([FILED, CODED, None], [1.21, 1.0, 1.0],
          None, [(FILED, 1, True), (CODED, 1, True), (CODED, 1, False)]),
+        # less than noise is no likelier
+        ([CAMERA, None], [1.0, 0.3, 1.0],
+         None, [(CAMERA, 1, True), (None, 1, True), (CAMERA, 1, False)]),
         # a noise that is given stays
         ([None], [9.0], 0.02, [(None, 2, False)]),
         ([FILED, None], [9.0, 9.0], 0.02, [(FILED, 2, True), (None, 2, False)]),
-        ([CAMERA, None], [1.0, 0.5, 1.0], 0.02,
+        ([CAMERA, None], [1.21, 1.0, 1.0], 0.02,
          [(CAMERA, 2, True), (None, 2, True), (None, 2, False)]),
         ([FILED, None], [1.0, 1.0], 0.02, [(FILED, 2, True), (FILED, 2, False)]),
     ],
@@ -395,23 +406,57 @@ def test_the_errors_of_an_estimated_kernel_count_as_noise(
 ) -> None:
     left, tried = iter(residuals), []
 
-    def run(camera: Any, noise: Any, /, *, trial: bool = False) -> Result:
-        tried.append((camera, pytest.approx(noise / KERNEL_ERROR), trial))
-        chi_square = next(left)
-        certificate = {"chi_square": [chi_square], "band": [0.0, 1.22], "unexplained": [0.0]}
-        report = {"certificate": certificate, "noise": {}, "by": camera}
-        return Result(PIXELS, PIXELS[None], None, report)
+    def run(guess: Guess, noise: Any, /, *, trial: bool = False) -> Result:
+        tried.append((guess.camera, pytest.approx(noise / KERNEL_ERROR), trial))
+        return left_over(next(left), by=guess.camera)
 
     sigma = scale * KERNEL_ERROR
     blind = Blind(torch.ones(1, 1), "free", {}, sigma, 0.5, {})
     hidden = {camera: sigma / 2 for camera in cameras}
 
     def cost(result: Result) -> float:
-        return 0.1 if result.report["by"] in (None, CODED) else 0.0
+        return 0.06 if result.report["by"] in (None, CODED) else 0.0
 
     report = with_estimate(blind, noise, hidden, run, cost).report
     assert tried == expected
     assert report["blur"]["noise"] == sigma
+
+
+@pytest.mark.parametrize(
+    ("nats", "expected"),
+    [
+        ({"gaussian": 1.0, "disk": 0.5, "free": 0.52}, ("disk", CAMERA)),
+        # a free kernel has to be better by what its freedom gains
+        ({"gaussian": 1.0, "disk": 0.5, "free": 0.499}, ("disk", CAMERA)),
+        ({"gaussian": 1.0, "disk": 0.5, "free": 0.49}, ("free", CAMERA)),
+        # a trial that follows the noise is not likelier for it
+        ({"gaussian": 0.1, "disk": 0.44, "free": 1.0}, ("disk", CAMERA)),
+        # the camera is told along with the kernel
+        ({"gaussian": 1.0, "disk": 0.7, "disk none": 0.5, "free": 0.6}, ("disk", None)),
+    ],
+)
+def test_families_of_like_evidence_are_tried(nats: dict[str, float], expected: Any) -> None:
+    """Twice these nats are the chi-square; what follows the noise has a less likely picture."""
+    families = ("gaussian", "disk", "free")
+    first, *rivals = (
+        Blind(torch.full((1, 1), float(n)), name, {}, 0.01, 0.5, {})
+        for n, name in enumerate(families)
+    )
+
+    def run(guess: Guess, noise: Any, /, *, trial: bool = False) -> Result:
+        assert guess.blur is not None
+        name = guess.blur.family + ("" if guess.camera else " none")
+        return left_over(2 * nats.get(name, 2.0), family=guess.blur.family, by=guess.camera)
+
+    found = replace(first, rivals=tuple(rivals))
+    cost = {"gaussian": 0.05, "disk": 0.0, "free": 0.0}
+    result = with_estimate(
+        found, 0.01, {CAMERA: None, None: None}, run, lambda result: cost[result.report["family"]]
+    )
+    assert (result.report["blur"]["family"], result.report["by"]) == expected
+    assert result.kernel is not None and int(result.kernel) == families.index(expected[0])
+    assert set(result.report["blur_trials"]) == set(families)
+    assert set(result.report["camera_trials"]) == {"srgb", "none"}
 
 
 def test_a_sharp_photo_has_no_blur_to_be_estimated() -> None:
