@@ -1,6 +1,8 @@
 """Where the networks run, in which precision, and how much memory that took."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -39,6 +41,23 @@ def dtype(name: str, where: torch.device) -> torch.dtype:
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     native = where.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if native else torch.float32
+
+
+@contextmanager
+def repeatable(where: torch.device) -> Iterator[None]:
+    """On a graphics card, convolutions that give the same bytes again; what was set comes back.
+
+    Some of cuDNN's add in the order in which parts happen to be done, and a choice by timing may
+    fall differently each time.
+    """
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.benchmark
+    if where.type == "cuda":
+        cudnn.deterministic, cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        cudnn.deterministic, cudnn.benchmark = before
 
 
 def peak_memory() -> int:

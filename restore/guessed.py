@@ -39,8 +39,8 @@ follow the noise."""
 FOLLOWED = 0.9
 """Chi-square below which a trial has begun to follow the noise, which makes nothing likelier."""
 FREEDOM = 0.004
-"""Nats a value that the many weights of a free kernel cost: they follow noise. Where the truth was a
-disk they made trials likelier than the truth did by up to 0.0023."""
+"""Nats a value that the many weights of a free kernel cost: they follow noise. Where the truth was
+a disk they made trials likelier than the truth did by up to 0.0023."""
 
 Cost = Callable[[Result], float]
 """Nats a value by which the prior finds a result improbable."""

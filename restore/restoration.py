@@ -69,7 +69,8 @@ class Restoration(Iterator[State]):
     def __next__(self) -> State:
         began = time.perf_counter()
         try:
-            self._state = next(self._states)
+            with devices.repeatable(self.restorer.device):
+                self._state = next(self._states)
         except Divergence as error:
             raise explained(error, self.restorer.solver, self.prior, self.restorer.dtype) from error
         self._seconds += time.perf_counter() - began

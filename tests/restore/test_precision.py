@@ -8,6 +8,7 @@ from torch import Tensor
 from operators import Downsample, Gaussian, Measurement, Seeds, simulate
 from operators.base import LinearOperator
 from restore import Restorer
+from restore.device import repeatable
 from restore.metrics import psnr
 
 
@@ -40,6 +41,19 @@ def test_a_graphics_card_gives_the_picture_of_the_processor(photo: Tensor, dtype
     if dtype == "float32":
         torch.testing.assert_close(there, here, atol=1e-2, rtol=0)
     assert float(psnr(there, photo)) == pytest.approx(float(psnr(here, photo)), abs=0.1)
+
+
+def test_convolutions_on_a_card_are_repeatable_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    def flags() -> tuple[bool, bool]:
+        return torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    seen = []
+    for name in ("cuda", "cpu"):
+        with repeatable(torch.device(name)):
+            seen.append(flags())
+        seen.append(flags())
+    assert seen == [(True, False), (False, True), (False, True), (False, True)]
 
 
 @pytest.mark.gpu
