@@ -1,9 +1,9 @@
 """Results of blur by what had to be guessed: camera, kernel, and the noise that its errors are.
 
 Whether light was blurred, as a camera does it, or the coded values, as programs do, is decided by
-trials, restorations of few steps, where the file does not tell; and so is which of several families
-a kernel is of, where its evidence does not. Taken is what makes photo and picture likeliest, the
-one by chi-square, the other by the prior (`restore.improbable`). What is wrong with an estimated
+trials, restorations of few steps, where the file does not tell: taken is what makes photo and
+picture likeliest, the one by chi-square, the other by the prior (`restore.improbable`). So is the
+family of a kernel where its evidence does not tell: by chi-square. What is wrong with an estimated
 kernel counts as noise. How much that is, is told by the trial's residual, which is within a tenth
 of what the whole leaves.
 """
@@ -36,11 +36,9 @@ LEAST = 0.2
 """Chi-square of a trial below which there is less noise: at half of it the whole would be taken to
 follow the noise."""
 
-FOLLOWED = 0.9
-"""Chi-square below which a trial has begun to follow the noise, which makes nothing likelier."""
-FREEDOM = 0.004
-"""Nats a value that the many weights of a free kernel cost: they follow noise. Where the truth was
-a disk they made trials likelier than the truth did by up to 0.0023."""
+FOLLOWED, ALIKE = 0.9, 1.05
+"""Chi-square below which a trial has begun to follow the noise, which makes no kernel likelier; and
+up to how many times the least, or that, a kernel explains the photo as well."""
 
 Cost = Callable[[Result], float]
 """Nats a value by which the prior finds a result improbable."""
@@ -51,6 +49,11 @@ class Guess(NamedTuple):
 
     camera: Camera | None
     blur: Blind | None = None
+
+    @property
+    def family(self) -> str:
+        """Of the estimate."""
+        return "" if self.blur is None else self.blur.family
 
 
 class Run(Protocol):
@@ -63,11 +66,11 @@ class Run(Protocol):
 
 
 class Trial(NamedTuple):
-    """A guess, the result of few steps, and the nats of every guess that was compared with it."""
+    """A guess, the result of few steps, and what was compared, for the report."""
 
     guess: Guess
     result: Result
-    compared: dict[Guess, float]
+    compared: dict[str, dict[str, float]]
 
     @property
     def chi_square(self) -> float:
@@ -80,7 +83,7 @@ class Plan(NamedTuple):
 
     guess: Guess
     noise: float | Noise
-    compared: dict[Guess, float]
+    compared: dict[str, dict[str, float]]
 
 
 def trial_options(options: dict[str, Any], solver: Solver) -> dict[str, Any]:
@@ -104,7 +107,8 @@ def with_kernel(
     if len(guesses) == 1:
         return run(guesses[0], noise)
     best = _best(guesses, noise, run, cost)
-    return _compared(run(best.guess, noise), best.compared)
+    result = run(best.guess, noise)
+    return replace(result, report=result.report | best.compared)
 
 
 def with_estimate(
@@ -129,7 +133,7 @@ def with_estimate(
     told = {name: getattr(blur, name) for name in ("family", "parameters", "confidence", "noise")}
     judged = by_size(result.report["certificate"])
     report = {**result.report, "certificate": judged, "blur": {**told, **blur.report}}
-    return _compared(replace(result, kernel=blur.kernel.cpu(), report=report), plan.compared)
+    return replace(result, kernel=blur.kernel.cpu(), report=report | plan.compared)
 
 
 def rounds(cameras: Mapping[Camera | None, Any]) -> list[list[Camera | None]]:
@@ -185,38 +189,33 @@ def _least(guess: Guess) -> float:
 
 
 def _best(guesses: Sequence[Guess], noise: float | Noise | None, run: Run, cost: Cost) -> Trial:
-    """The trial with the guess that makes photo and picture likeliest; ties for the first."""
-    results = [run(guess, noise, trial=True) for guess in guesses]
-    if len(results) == 1:
-        return Trial(guesses[0], results[0], {})
-    nats = [
-        max(_chi_square(result), FOLLOWED) / 2
-        + cost(result)
-        + FREEDOM * bool(guess.blur and guess.blur.family == "free")
-        for guess, result in zip(guesses, results, strict=True)
-    ]
-    best = min(range(len(nats)), key=nats.__getitem__)
-    return Trial(guesses[best], results[best], dict(zip(guesses, nats, strict=True)))
+    """The trial with the best guess; ties for the first.
+
+    Of the cameras of a kernel the one that makes photo and picture likeliest. Of the kernels that
+    explain the photo about as well as any the one of most evidence, a free one last, whose many
+    weights follow noise: the prior tells no kernels apart, it prefers those that sharpen less.
+    """
+    trials = [Trial(guess, run(guess, noise, trial=True), {}) for guess in guesses]
+    if len(trials) == 1:
+        return trials[0]
+    families: dict[str, Trial] = {}
+    for family, group in groupby(trials, lambda trial: trial.guess.family):
+        own = list(group)
+        nats = {_title(one.guess.camera): one.chi_square / 2 + cost(one.result) for one in own}
+        best = own[min(range(len(own)), key=[*nats.values()].__getitem__)]
+        families[family] = best._replace(compared={"camera_trials": nats} if own[1:] else {})
+    left = {family: one.chi_square for family, one in families.items()}
+    most = ALIKE * max(min(left.values()), FOLLOWED)
+    explain = [family for family in families if left[family] <= most]
+    best = families[min(explain, key=lambda family: family == "free")]
+    told = {"blur_trials": left} if len(left) > 1 else {}
+    return best._replace(compared=best.compared | told)
 
 
 def _title(camera: Camera | None) -> str:
     if camera is None:
         return "none"
     return ("srgb" if camera.curve else "values") + (" and jpeg" if camera.jpeg else "")
-
-
-def _compared(result: Result, compared: dict[Guess, float]) -> Result:
-    """The result, its report with the nats of the cameras and families that were compared."""
-    report: dict[str, Any] = {}
-    for guess, nats in compared.items():
-        titles = {"camera_trials": _title(guess.camera)}
-        if guess.blur is not None:
-            titles["blur_trials"] = guess.blur.family
-        for name, title in titles.items():
-            least = report.setdefault(name, {})
-            least[title] = min(nats, least.get(title, math.inf))
-    several = {name: told for name, told in report.items() if len(told) > 1}
-    return replace(result, report={**result.report, **several})
 
 
 def _fitting(noise: float, result: Result) -> float:

@@ -64,6 +64,9 @@ def estimated(source: str) -> dict[str, Any]:
     parameters, confidence = dict(blur.parameters), blur.confidence
     named = {"family": blur.family, "parameters": parameters, "confidence": confidence}
     named["kernel_size"] = list(blur.kernel.shape[-2:])
+    named["rivals"] = [
+        {"family": one.family, "parameters": dict(one.parameters)} for one in blur.rivals
+    ]
     if blur.kernel.ndim == 4:
         named["parts"] = list(blur.kernel.shape[:2])
         named["kernels"] = _laid(blur.kernel, source)
@@ -89,10 +92,15 @@ def _line(told: dict[str, Any]) -> str:
         said += f", shot noise of gain {noise['gain']:.4f} and sigma {noise['read_sigma']:.4f}"
     if blur is None:
         return f"{told['input']}: {said}; {told['why']}"
-    numbers = ", ".join(f"{name} {value:.3g}" for name, value in blur["parameters"].items())
-    named = f"{blur['family']} blur {numbers}".rstrip()
+    named = f"{blur['family']} blur {_numbers(blur)}".rstrip()
     if "parts" in blur:
         rows, columns = blur["parts"]
         named += f", a kernel for each of {rows} x {columns} parts"
         named += f" in {blur['kernels']}" if blur["kernels"] else ""
-    return f"{told['input']}: {said}; {named}, confidence {blur['confidence']:.2f}"
+    others = " or ".join(f"{one['family']} {_numbers(one)}".rstrip() for one in blur["rivals"])
+    tried = f"; nearly as likely, and tried by deblur: {others}" if others else ""
+    return f"{told['input']}: {said}; {named}, confidence {blur['confidence']:.2f}{tried}"
+
+
+def _numbers(blur: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value:.3g}" for name, value in blur["parameters"].items())
