@@ -24,7 +24,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "05": {"SIDE": 64, "SOLVERS": ["pnpdm", "tradeoff", "dpir"], "BUDGETS": [3, 10]},
     "06": {"SIDE": 96, "STEPS": 10},
     "07": {"SIDE": 64, "SAMPLES": 2, "STEPS": 10, "DRAWS": 1000, "EFFORTS": ((15, 5), (60, 20))},
-    "08": {"SIDE": 64, "SMALL": 32, "STEPS": 6},
+    "08": {"SIDE": 64, "SMALL": 32, "STEPS": 10},
     "09": {"SIDE": 64, "STEPS": 10},
     "10": {"SIDE": 96},
 }
