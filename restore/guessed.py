@@ -200,16 +200,23 @@ def _best(guesses: Sequence[Guess], noise: float | Noise | None, run: Run, cost:
         return trials[0]
     families: dict[str, Trial] = {}
     for family, group in groupby(trials, lambda trial: trial.guess.family):
-        own = list(group)
-        nats = {_title(one.guess.camera): one.chi_square / 2 + cost(one.result) for one in own}
-        best = own[min(range(len(own)), key=[*nats.values()].__getitem__)]
-        families[family] = best._replace(compared={"camera_trials": nats} if own[1:] else {})
+        families[family] = _likeliest(list(group), cost)
     left = {family: one.chi_square for family, one in families.items()}
     most = ALIKE * max(min(left.values()), FOLLOWED)
     explain = [family for family in families if left[family] <= most]
     best = families[min(explain, key=lambda family: family == "free")]
     told = {"blur_trials": left} if len(left) > 1 else {}
     return best._replace(compared=best.compared | told)
+
+
+def _likeliest(trials: Sequence[Trial], cost: Cost) -> Trial:
+    """Of trials by several cameras that which makes photo and picture likeliest."""
+    if len(trials) == 1:
+        return trials[0]
+    nats = [one.chi_square / 2 + cost(one.result) for one in trials]
+    titles = [_title(one.guess.camera) for one in trials]
+    best = trials[min(range(len(nats)), key=nats.__getitem__)]
+    return best._replace(compared={"camera_trials": dict(zip(titles, nats, strict=True))})
 
 
 def _title(camera: Camera | None) -> str:
