@@ -62,18 +62,18 @@ def deblur(
 
     kernel: "motion:17,32" (length in pixels, angle in degrees), "disk:4", "gaussian:2", a file, or
     an array (h, w), normalised to sum to one; (R, C, h, w): one for each of R x C equal parts.
-    None: estimated (`restore.blind`), for the photo or its parts; the result's `kernel` is what was
-    found, its report's "blur" how sure that is; a noise of None is then at least 0.01, for parts
-    0.02, larger where trials need it (`restore.guessed`). boundary: beyond the frame: "valid"
-    supposes nothing (photos from a camera); others are for simulated blur. camera: "auto", of a
-    file, bytes or PIL image by trials: light was blurred, then clipped, coded, compressed, or the
-    coded values were; else "none", values (`operators.exposure`); "srgb", without JPEG; a `Camera`.
+    None: estimated (`restore.blind`), for all or parts: the result's `kernel`, its report's "blur";
+    a noise of None is then 0.01 or more, for parts 0.02, as trials tell (`restore.guessed`).
+    boundary: beyond the frame: "valid" supposes nothing; others are for simulated blur. camera:
+    "auto", of a file, bytes or PIL image by trials: light was blurred, then clipped, coded,
+    compressed, or coded values were; else "none", values; "srgb", light, without JPEG; a `Camera`.
 
     All else as of `Restorer`. PhotoError; PriorError; ValueError, also NotBlurred, Unknowable.
     """
     check_names(options, samples, "kernel", "boundary", "camera")
     seen, solver = read(photo), chosen_solver(options, samples)
-    model = camera_of(seen, camera, solver)
+    likeliest = camera_of(seen, camera, solver)
+    cameras = rivals(likeliest) if camera == "auto" else [likeliest]
     found = _estimated(seen, noise, options) if kernel is None else None
     given = found.kernel if found else kernels.as_kernel(kernel)
 
@@ -83,7 +83,6 @@ def deblur(
         asked = (1, True, trial_options(options, solver)) if trial else (samples, polish, options)
         return _deblurred(of, weights, boundary, guess.camera, noise, seed, *asked)
 
-    cameras = rivals(model) if camera == "auto" else [model]
     hidden = {one: file_sigma(seen.pixels, one) for one in cameras}
     by = partial(with_estimate, found) if found else with_kernel
     return _told(by(noise, hidden, run, cost_by(made(options)[0])), noise)
