@@ -1,12 +1,16 @@
 """Where the networks run, in which precision, and how much memory that took."""
 
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_LOCK = threading.Lock()
+_KEPT: list[tuple[bool, bool]] = []
+"""What was set before each step that is under way: several threads may restore at once."""
 
 
 def device(name: str = "auto") -> torch.device:
@@ -50,14 +54,21 @@ def repeatable(where: torch.device) -> Iterator[None]:
     Some of cuDNN's add in the order in which parts happen to be done, and a choice by timing may
     fall differently each time.
     """
+    if where.type != "cuda":
+        yield
+        return
     cudnn = torch.backends.cudnn
-    before = cudnn.deterministic, cudnn.benchmark
-    if where.type == "cuda":
+    with _LOCK:
+        _KEPT.append((cudnn.deterministic, cudnn.benchmark))
         cudnn.deterministic, cudnn.benchmark = True, False
     try:
         yield
     finally:
-        cudnn.deterministic, cudnn.benchmark = before
+        with _LOCK:
+            first = _KEPT[0]
+            _KEPT.pop()
+            if not _KEPT:
+                cudnn.deterministic, cudnn.benchmark = first
 
 
 def peak_memory() -> int:

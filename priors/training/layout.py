@@ -1,4 +1,4 @@
-"""A network as a graphics card computes it fastest in half precision: layout, and norms."""
+"""What suits a network to a graphics card in half precision: the layout of its weights, norms."""
 
 from typing import Any, cast
 
@@ -19,7 +19,7 @@ class Norm(nn.GroupNorm):
             return nn.functional.group_norm(x, self.num_groups, weight, bias, self.eps)
 
 
-def accelerate(network: nn.Module) -> None:
+def suit(network: nn.Module) -> None:
     """Lay the weights out as channels last, and give group norms that stay in half precision."""
     cast(Any, network).to(memory_format=torch.channels_last)
     for part in network.modules():

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from priors.training.layout import accelerate
+from priors.training.layout import suit
 from priors.training.options import Training
 from priors.training.record import Record
 
@@ -73,7 +73,7 @@ class Trainer:
         folder.mkdir(parents=True, exist_ok=True)
         self.network = objective.to(accelerator.device).network
         if accelerator.device.type == "cuda":  # a CPU gains nothing by it
-            accelerate(self.network)
+            suit(self.network)
         self.optimisers = optimisers(self.network)
         self._clock = time.process_time if options.clock == "processor" else time.monotonic
         self.base_rates = [g["lr"] for o in self.optimisers for g in o.param_groups]

@@ -31,7 +31,7 @@ def test_networks_of_other_shapes_do_not_mix() -> None:
 def test_errors_of_a_mixture_lie_where_its_network_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other network has no weights: it says that there is no noise, or nothing else."""
+    """The other network has no weights, and takes out no noise."""
     monkeypatch.setattr(mixture, "COUNT", 1)
     monkeypatch.setattr(mixture, "SIDE", 64)
     monkeypatch.setattr(mixture, "RATIOS", (0.25, 1.0))

@@ -104,10 +104,10 @@ def test_several_samples_take_a_camera_too() -> None:
 @pytest.mark.parametrize("solver", ["dpir", "diffpir", "tradeoff"])
 def test_solvers_that_linearise_take_a_camera(solver: str) -> None:
     data, truth = photo(lit(), None)
-    result = restore.deblur(data, solver=solver, noise=SIGMA, **FAST)
+    result = restore.deblur(data, solver=solver, noise=SIGMA, **FAST | {"steps": 10})
     before = float(psnr(read(data).pixels, truth))
     assert result.report["camera"] is not None
-    assert float(psnr(result.pixels, truth)) > before + 2  # of few steps
+    assert float(psnr(result.pixels, truth)) > before + 3
 
 
 def test_arrays_and_other_solvers_have_no_camera_unless_told() -> None:

@@ -54,6 +54,13 @@ def test_convolutions_on_a_card_are_repeatable_for_a_while(monkeypatch: pytest.M
             seen.append(flags())
         seen.append(flags())
     assert seen == [(True, False), (False, True), (False, True), (False, True)]
+    one, other = (repeatable(torch.device("cuda")) for _ in range(2))
+    one.__enter__()
+    other.__enter__()
+    one.__exit__(None, None, None)  # the first to come goes first
+    assert flags() == (True, False)
+    other.__exit__(None, None, None)
+    assert flags() == (False, True)
 
 
 @pytest.mark.gpu
