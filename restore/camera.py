@@ -12,6 +12,7 @@ from operators.exposure import Camera
 from operators.jpeg import Jpeg, Subsampling, ycc
 from operators.linearised import Bent
 from restore import solvers
+from restore.blind.seen import window_of
 from restore.images import Photo
 from restore.noise_level import estimate_sigma
 from restore.solvers import Solver
@@ -57,22 +58,21 @@ def rivals(likeliest: Camera | None) -> list[Camera | None]:
 
 
 def part_of(photo: Photo, kernel: Tensor, boundary: Boundary) -> Photo:
-    """The middle of a large photo, its blocks those of a JPEG: as much as tells its camera.
+    """The part of a large photo with the strongest edges, its blocks those of a JPEG: as much as
+    tells its camera.
 
     The whole where its frame is supposed, or a kernel is large or has its place in it.
     """
     if boundary != "valid" or kernel.ndim > 2 or max(kernel.shape) > PART // 4:
         return photo
     ends = (photo.orientation in (3, 4, 7, 8), photo.orientation in (2, 3, 6, 7))
+    corner = window_of(photo.pixels.mean(1)[0], PART)
     cuts = []
-    for side, last in zip(photo.pixels.shape[2:], ends, strict=True):
-        skipped = max(side - PART, 0) // 2 // 16 * 16
+    for side, start, last in zip(photo.pixels.shape[2:], corner, ends, strict=True):
         length = min(side, PART)
-        cuts.append(
-            slice(side - skipped - length, side - skipped)
-            if last
-            else slice(skipped, skipped + length)
-        )
+        skipped = (side - start - length if last else start) // 16 * 16  # blocks begin at this end
+        first = side - skipped - length if last else skipped
+        cuts.append(slice(first, first + length))
     return replace(photo, pixels=photo.pixels[:, :, cuts[0], cuts[1]])
 
 

@@ -61,16 +61,16 @@ def observed_of(plane: Tensor, known: Floor) -> Spectrum:
     return observed
 
 
-def window_of(grey: Tensor) -> tuple[int, int]:
-    """Give the corner of the window with the strongest edges."""
-    starts = [sorted({*range(0, n - WINDOW, 32), max(n - WINDOW, 0)}) for n in grey.shape]
+def window_of(grey: Tensor, side: int = WINDOW) -> tuple[int, int]:
+    """Give the corner of the window of a side, in pixels, with the strongest edges."""
+    starts = [sorted({*range(0, n - side, 32), max(n - side, 0)}) for n in grey.shape]
     soft = torch.nn.functional.avg_pool2d(grey[None, None], 3, 1, padding=1)[0, 0]
     energy = soft.diff(dim=0)[:, 1:].square() + soft.diff(dim=1)[1:].square()
     sums = torch.nn.functional.pad(energy.double().cumsum(0).cumsum(1), (1, 0, 1, 0))
 
     def inside(corner: tuple[int, int]) -> float:
         (top, left), (height, width) = corner, energy.shape
-        bottom, right = min(top + WINDOW, height), min(left + WINDOW, width)
+        bottom, right = min(top + side, height), min(left + side, width)
         return float(sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left])
 
     return max(((top, left) for top in starts[0] for left in starts[1]), key=inside)

@@ -77,3 +77,14 @@ def test_a_part_of_a_jpeg_has_its_blocks(orientation: int) -> None:
     off = (jpeg.read(part.pixels)[0] / steps - (jpeg.read(part.pixels)[0] / steps).round()).abs()
     assert float(off.mean()) < 0.1
     assert part_of(photo, DISK, "reflect") is photo
+
+
+def test_the_part_that_is_tried_is_the_one_with_edges() -> None:
+    """A sky tells no camera: of the middle there is next to nothing."""
+    sky = torch.full((1, 3, 1200, 640), 0.8)
+    sky[:, :, 900:, 100:] = scene(540)[0, :, :300]
+    photo = read(sky[0])
+    part = part_of(photo, DISK, "valid").pixels
+    assert part.shape[2:] == (512, 512) and float(part.var()) > 0.5 * float(
+        sky[..., 900:, 100:].var()
+    )
