@@ -17,7 +17,7 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
 SCALES = {1.0: 1.0, 0.7: 1.0, 0.5: 1.5}
 """Every photo is held at these scales, drawn with these weights."""
 LUMA = (0.299, 0.587, 0.114)
-GREY = 0.12
+GREY = 0.15
 """Share of the crops that are turned grey, so that black-and-white photos are known as well."""
 
 

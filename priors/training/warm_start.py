@@ -102,7 +102,7 @@ def _copies(joined: Spans) -> Tensor | None:
     for old, new in joined:
         if old == new:
             own = torch.arange(new)
-        elif new < old or old % GROUPS or new % GROUPS:
+        elif old % GROUPS or new % GROUPS:
             return None
         else:
             place = torch.arange(new)
