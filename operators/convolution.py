@@ -29,7 +29,12 @@ def pad(x: Tensor, before: Size, after: Size, boundary: Boundary) -> Tensor:
             f"boundary: 'reflect' reaches {reach[0]} x {reach[1]} pixels out of an image of"
             f" {height} x {width}; use 'replicate' or a smaller kernel"
         )
-    return functional.pad(x, (before[1], after[1], before[0], after[0]), mode=boundary)
+    if not x.requires_grad:
+        return functional.pad(x, (before[1], after[1], before[0], after[0]), mode=boundary)
+    # The gradient of torch's own adds in any order on a graphics card: two runs would differ.
+    for axis in (0, 1):
+        x = _pad_axis(x, before[axis], after[axis], axis - 2, boundary)
+    return x
 
 
 def fold(z: Tensor, before: Size, after: Size, boundary: Boundary) -> Tensor:
@@ -77,6 +82,18 @@ def by_plane(apply: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
             result = plane.new_empty(*x.shape[:2], *plane.shape[2:])
         result[image, channel] = plane[0, 0]
     return apply(x) if result is None else result
+
+
+def _pad_axis(x: Tensor, before: int, after: int, dim: int, boundary: Boundary) -> Tensor:
+    n = x.shape[dim]
+    if boundary == "reflect":
+        head, tail = x.narrow(dim, 1, before).flip(dim), x.narrow(dim, n - 1 - after, after)
+        return torch.cat([head, x, tail.flip(dim)], dim)
+    spread = [*x.shape]
+    spread[dim] = before
+    head = x.narrow(dim, 0, 1).expand(spread)
+    spread[dim] = after
+    return torch.cat([head, x, x.narrow(dim, n - 1, 1).expand(spread)], dim)
 
 
 def _fold_axis(z: Tensor, before: int, after: int, dim: int, boundary: Boundary) -> Tensor:

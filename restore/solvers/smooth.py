@@ -92,7 +92,20 @@ def coarsened(fine: Tensor, grid: Sequence[int]) -> Tensor:
     """The transpose of `refined`: a picture of the sides in `grid`."""
     if tuple(grid) == fine.shape[-2:]:
         return fine
+    if fine.is_cuda:
+        return coarsened_in_order(fine, grid)
     # What autograd calls, without the forward pass that it needs first.
     sides, coarse = list(fine.shape[-2:]), [*fine.shape[:2], *grid]
     result: Tensor = torch.ops.aten.upsample_bilinear2d_backward(fine, sides, coarse, False)
     return result
+
+
+def coarsened_in_order(fine: Tensor, grid: Sequence[int]) -> Tensor:
+    """`coarsened` by products of matrices: a graphics card's kernel adds as parts happen to be
+    done, and two runs would differ."""
+    units = (torch.eye(side, dtype=fine.dtype, device=fine.device)[None] for side in grid)
+    rows, columns = (
+        interpolate(unit, side, mode="linear", align_corners=False)[0]
+        for unit, side in zip(units, fine.shape[-2:], strict=True)
+    )
+    return rows @ fine @ columns.mT

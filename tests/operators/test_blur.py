@@ -85,10 +85,16 @@ def test_fold_is_the_transpose_that_torch_finds(
     before: tuple[int, int], after: tuple[int, int], boundary: Boundary
 ) -> None:
     x = picture(1, 2, 7, 8).requires_grad_()
-    wide = pad(x, before, after, boundary)
+    (top, left), (below, right) = before, after
+    wide = torch.nn.functional.pad(x, (left, right, top, below), mode=boundary)
+    assert torch.equal(pad(x.detach(), before, after, boundary), wide)
+    ours = pad(x, before, after, boundary)  # one that gradients go through
+    assert torch.equal(ours, wide)
     z = picture(*wide.shape)
     (expected,) = torch.autograd.grad(wide, x, z)
     torch.testing.assert_close(fold(z, before, after, boundary), expected, atol=1e-13, rtol=0)
+    (found,) = torch.autograd.grad(ours, x, z)
+    torch.testing.assert_close(found, expected, atol=1e-13, rtol=0)
 
 
 def test_a_kernel_larger_than_a_circular_image_wraps() -> None:

@@ -11,7 +11,14 @@ from operators.mask import Mask, box_mask
 from operators.measurement import Measurement, simulate
 from operators.noise import Gaussian
 from operators.seeds import Seeds
-from restore.solvers.smooth import REACH, coarsened, laplacian, refined, smooth_estimate
+from restore.solvers.smooth import (
+    REACH,
+    coarsened,
+    coarsened_in_order,
+    laplacian,
+    refined,
+    smooth_estimate,
+)
 from tests.solvers.toys import OPERATORS, picture
 
 
@@ -76,3 +83,4 @@ def test_coarsening_is_the_transpose_of_refining(factor: int) -> None:
     left = (refined(coarse, fine) * fine).flatten(1).sum(1)
     right = (coarse * coarsened(fine, grid)).flatten(1).sum(1)
     torch.testing.assert_close(left, right)
+    torch.testing.assert_close(coarsened_in_order(fine, grid), coarsened(fine, grid))
