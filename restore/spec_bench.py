@@ -195,9 +195,7 @@ class BenchSpeed(Declared):
     sizes: Counts = Field((256,), description="Sides of the pictures, with commas.")
     batches: Counts = Field((1,), description="Pictures at once, with commas.")
     dtypes: Words = Field(["float32"], description="Of float32,bfloat16,float16.")
-    modes: Words = Field(
-        ["eager"], description="Of the networks: of eager,channels-last,graphed,compiled."
-    )
+    modes: Words = Field(["eager"], description="Of the networks: of eager,channels-last,compiled.")
     steps: int = Field(5, ge=2, description="That are timed, after the first.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
 

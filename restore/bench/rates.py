@@ -27,7 +27,7 @@ from restore.device import DTYPES
 
 SOLVERS = ("tradeoff", "dpir", "diffpir", "daps", "dps", "pigdm")
 OPERATORS = ("blur", "x4", "box", "random")
-MODES = ("eager", "channels-last", "graphed", "compiled")
+MODES = ("eager", "channels-last", "compiled")
 
 
 def main(
@@ -86,8 +86,6 @@ def _prepared(name: str, device: torch.device, dtype: torch.dtype, mode: str) ->
         prior = prior.to(str(device))
     if mode == "channels-last":
         prior.network.to(memory_format=torch.channels_last)
-    elif mode == "graphed":  # the same kernels, launched at once
-        prior.network.compile(backend="cudagraphs")
     elif mode == "compiled":
         prior.network.compile()
     made: Prior = prior
