@@ -79,7 +79,7 @@ def deblur(
 
     def run(guess: Guess, noise: float | Noise | None, *, trial: bool = False) -> Result:
         weights = guess.blur.kernel if guess.blur else given
-        of = part_of(seen, weights, boundary) if trial else seen
+        of = part_of(seen, weights, boundary, known=found is None) if trial else seen
         asked = (1, True, trial_options(options, solver)) if trial else (samples, polish, options)
         return _deblurred(of, weights, boundary, guess.camera, noise, seed, *asked)
 

@@ -20,8 +20,9 @@ from restore.solvers import Solver
 CAMERAS = ("auto", "none", "srgb")
 LEAST_BLOCKS = 64
 """As many have to be flat for the noise of a JPEG to be told from them."""
-PART = 512
-"""Side of the part of a photo by which its camera is told, in pixels; a multiple of blocks'."""
+PART, SMALL = 512, 192
+"""Sides of the part of a photo by which its camera is told, in pixels, where the kernel's errors
+are to be told as well, and where it is known; multiples of blocks'."""
 TRANSPOSED = (5, 6, 7, 8)
 """Orientations of files whose rows are the photo's columns."""
 LOW = (1, 8, 9)
@@ -57,19 +58,21 @@ def rivals(likeliest: Camera | None) -> list[Camera | None]:
     return [likeliest, *coded, None]
 
 
-def part_of(photo: Photo, kernel: Tensor, boundary: Boundary) -> Photo:
+def part_of(photo: Photo, kernel: Tensor, boundary: Boundary, *, known: bool = False) -> Photo:
     """The part of a large photo with the strongest edges, its blocks those of a JPEG: as much as
     tells its camera.
 
-    The whole where its frame is supposed, or a kernel is large or has its place in it.
+    known: not estimated. The whole where its frame is supposed, or a kernel is large or has its
+    place in it.
     """
     if boundary != "valid" or kernel.ndim > 2 or max(kernel.shape) > PART // 4:
         return photo
     ends = (photo.orientation in (3, 4, 7, 8), photo.orientation in (2, 3, 6, 7))
-    corner = window_of(photo.pixels.mean(1)[0], PART)
+    extent = SMALL if known and max(kernel.shape) <= SMALL // 4 else PART
+    corner = window_of(photo.pixels.mean(1)[0], extent)
     cuts = []
     for side, start, last in zip(photo.pixels.shape[2:], corner, ends, strict=True):
-        length = min(side, PART)
+        length = min(side, extent)
         skipped = (side - start - length if last else start) // 16 * 16  # blocks begin at this end
         first = side - skipped - length if last else skipped
         cuts.append(slice(first, first + length))

@@ -60,16 +60,19 @@ def test_the_steps_are_those_of_the_upright_photo() -> None:
     assert steps_of(replace(photo, format="PNG")) is None
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_part_of_a_jpeg_has_its_blocks(orientation: int) -> None:
+@pytest.mark.parametrize(
+    ("orientation", "known", "side"),
+    [(1, True, 192), (6, True, 192), *((k, False, 512) for k in range(1, 9))],
+)
+def test_a_part_of_a_jpeg_has_its_blocks(orientation: int, known: bool, side: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     buffer = io.BytesIO()
     levels = (255 * scene(600)[0, 0, :570]).byte().numpy()
     Image.fromarray(levels).convert("RGB").save(buffer, "JPEG", quality=60, exif=exif)
     photo = read(buffer.getvalue())
-    part = part_of(photo, DISK, "valid")
-    assert part.pixels.shape[2:] == (512, 512)
+    part = part_of(photo, DISK, "valid", known=known)
+    assert part.pixels.shape[2:] == (side, side)
     jpeg = jpeg_of(photo)
     assert jpeg is not None
     steps = jpeg.tables(photo.pixels)[0]
@@ -77,6 +80,8 @@ def test_a_part_of_a_jpeg_has_its_blocks(orientation: int) -> None:
     off = (jpeg.read(part.pixels)[0] / steps - (jpeg.read(part.pixels)[0] / steps).round()).abs()
     assert float(off.mean()) < 0.1
     assert part_of(photo, DISK, "reflect") is photo
+    wide = part_of(photo, torch.ones(49, 3), "valid", known=known)
+    assert wide.pixels.shape[2:] == (512, 512)
 
 
 def test_the_part_that_is_tried_is_the_one_with_edges() -> None:
