@@ -33,6 +33,8 @@ REACH, AIM = 3.0, 2.0
 """Deviations of what came before the rounding by which bins are wider, to judge and to aim at."""
 SHARP = (Identity, Downsample)
 """Before which the spread of a picture is nearly that of its light: a blur leaves less of it."""
+HEADROOM = 1.3
+"""Where something is saturated: coded values of light of almost twice the brightness of white."""
 PROJECTIONS, FIRMNESS = 3, 300.0
 """Of the projection into bins."""
 
@@ -109,6 +111,13 @@ class Exposure(Bent):
             residual = weights * (target - found)
         operator = operator @ self.scene
         return Measurement(residual + operator(x), operator, Gaussian(noise))
+
+    def headroom(self, measurement: Measurement[Any]) -> Tensor | None:
+        """Give `HEADROOM` for images where something is white."""
+        white = self._white(measurement.y, self._sigma(measurement)).flatten(1).any(1)
+        if not self.camera.clip or not bool(white.any()):
+            return None
+        return 1 + (HEADROOM - 1) * white.to(measurement.y).view(-1, 1, 1, 1)
 
     def projected(self, measurement: Measurement[Any], x: Tensor) -> Tensor:
         """Move x as little as brings the file's coefficients into its bins; x where it has none.
@@ -193,9 +202,11 @@ class Exposure(Bent):
         coded = self._coded(light)
         if not self.camera.clip:
             return coded
-        white, black = y >= 1 - 1 / 255 - 2 * sigma, y <= 0
-        coded = torch.where(white, coded.clamp(max=1), coded)
-        return torch.where(black, coded.clamp(min=0), coded)
+        coded = torch.where(self._white(y, sigma), coded.clamp(max=1), coded)
+        return torch.where(y <= 0, coded.clamp(min=0), coded)
+
+    def _white(self, y: Tensor, sigma: float) -> Tensor:
+        return y >= 1 - 1 / 255 - 2 * sigma
 
     def _sigma(self, measurement: Measurement[Any]) -> float:
         """The noise, no less than that of the bits."""

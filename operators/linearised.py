@@ -28,6 +28,10 @@ class Bent(Operator):
         all. The noise does not depend on x and spread.
         """
 
+    def headroom(self, measurement: Measurement[Any]) -> Tensor | None:
+        """Give how bright pictures may be, (B, 1, 1, 1), 1 for white; None: no image exceeds it."""
+        return None
+
     def projected(self, measurement: Measurement[Any], x: Tensor) -> Tensor:
         """Give the picture nearest to x that keeps what is certain, not only likely, of y."""
         return x

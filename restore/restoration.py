@@ -10,7 +10,7 @@ from torch.nn.functional import pad
 
 from operators.base import LinearOperator, Operator
 from operators.exposure import Exposure
-from operators.linearised import Bent, linearised, projected
+from operators.linearised import Bent, Diagonal, linearised, projected
 from operators.measurement import Measurement
 from operators.seeds import Seeds
 from priors.tiled import is_out_of_memory
@@ -59,8 +59,8 @@ class Restoration(Iterator[State]):
         self.prior = restorer.fitted_prior(self.shape, samples, each)
         self.at_once = restorer.at_once(self.shape, samples, each)
         self.frame = padding(self.shape, self.prior.multiple)
-        padded = measurement.operator @ self.frame if self.frame else measurement.operator
-        self.padded = Measurement(measurement.y, padded, measurement.noise)
+        # The prior knows no brighter than white: it is shown such pictures as if exposed less.
+        self.headroom = operator.headroom(measurement) if isinstance(operator, Bent) else None
         self._pictures: list[Tensor] = []
         self._states = self._run()
         self._state: State | None = None
@@ -126,7 +126,7 @@ class Restoration(Iterator[State]):
             seeds = Seeds(*(seed + 1_000_003 * k for k in next_ones for seed in self.seeds))
             self.prior.at_once = len(next_ones)
             try:
-                seen = _repeated(self.padded, len(next_ones))
+                seen = self._seen(len(next_ones))
                 yield from self.restorer.solver(seen, self.prior, seeds, **self.options)
                 return
             except (MemoryError, RuntimeError) as error:
@@ -135,12 +135,23 @@ class Restoration(Iterator[State]):
                 elif not self.prior.halve(error, self.shape):
                     raise
 
+    def _seen(self, count: int) -> Measurement[Operator]:
+        """What the solver sees: so many samples of pictures that suit the prior."""
+        seen = _repeated(self.measurement, count)
+        operator = seen.operator @ self.frame if self.frame else seen.operator
+        if self.headroom is not None:
+            operator = operator @ Diagonal(self.headroom.repeat(count, 1, 1, 1))
+        return Measurement(seen.y, operator, seen.noise)
+
     @torch.no_grad()
     def _picture(self, state: State, *, polish: bool) -> Tensor:
         picture = self.prior.decode(state.x0)
         if self.frame:
             picture = self.frame(picture)
-        measurement = _repeated(self.measurement, len(picture) // self.shape[0])
+        count = len(picture) // self.shape[0]
+        if self.headroom is not None:
+            picture = picture * self.headroom.repeat(count, 1, 1, 1)
+        measurement = _repeated(self.measurement, count)
         seen = linearised(measurement, picture, OPEN)
         if polish and isinstance(seen.operator, LinearOperator):
             picture = seen.operator.prox(picture, seen.y, _polish_weight(seen))

@@ -68,9 +68,16 @@ def test_copies_are_told_apart() -> None:
     assert torch.linalg.matrix_rank(rows.detach()) > 8
 
 
+def test_a_narrower_network_keeps_the_first_channels_of_every_group() -> None:
+    wide, narrow = network(16, 32, seed=1), network(8, 16, seed=2)
+    assert warm_start.warm_start(narrow, wide, generator(1)) == 1.0
+    kept = wide.conv_in.weight.unflatten(0, (8, 2))[:, 0]
+    assert torch.equal(narrow.conv_in.weight, kept)
+
+
 def test_what_does_not_fit_keeps_its_start() -> None:
-    narrow, odd = network(16, 16, seed=1), network(8, 16, seed=2)
+    wide, odd = network(16, 16, seed=1, channels=4), network(16, 16, seed=2, channels=3)
     before = odd.conv_in.weight.clone()
-    share = warm_start.warm_start(odd, narrow, generator(1))
+    share = warm_start.warm_start(odd, wide, generator(1))
     assert 0 < share < 1
     assert torch.equal(odd.conv_in.weight, before)

@@ -1,17 +1,19 @@
 """Photos are deblurred as the camera took them: light, saturation, the tables of a JPEG."""
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+import skimage.data
 import torch
 from PIL import Image
 from torch import Tensor
 
 import restore
-from operators import Blur, Downsample, Gamma, Gaussian, Jpeg, Seeds, kernels, simulate
-from operators.exposure import Camera, Exposure
+from operators import Blur, Downsample, Gamma, Gaussian, Jpeg, Measurement, Seeds, kernels, simulate
+from operators.exposure import HEADROOM, Camera, Exposure
 from restore import solvers
 from restore.camera import camera_of, file_sigma
 from restore.images import read
@@ -68,6 +70,31 @@ def test_saturation_is_censored() -> None:
     blind = restore.deblur(data, camera=Camera(clip=False), noise=SIGMA, **FAST)
     seeing = restore.deblur(data, noise=SIGMA, **FAST)
     assert float(psnr(seeing.pixels, truth)) > float(psnr(blind.pixels, truth)) + 0.3
+
+
+def test_what_is_brighter_than_white_is_shown_to_the_prior_exposed_less(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    astronaut = torch.from_numpy(skimage.data.astronaut()[60:188, 300:428])
+    x = 1.4 * astronaut.permute(2, 0, 1)[None] / 255
+    data, truth = photo(x, None)
+    seeing = restore.deblur(data, camera="srgb", noise=SIGMA, **FAST)
+    monkeypatch.setattr(Exposure, "headroom", lambda *_: None)
+    blind = restore.deblur(data, camera="srgb", noise=SIGMA, **FAST)
+    assert float(psnr(seeing.pixels, truth)) > float(psnr(blind.pixels, truth)) + 1
+    assert float(seeing.pixels.max()) == 1
+
+
+def test_only_images_with_white_have_headroom() -> None:
+    y = torch.full((3, 3, 8, 8), 0.5)
+    y[1, 2, 4, 4] = 1
+    camera, noise = Exposure(Blur(KERNEL, "reflect")), Gaussian(SIGMA)
+    found = camera.headroom(Measurement(y, camera, noise))
+    assert found is not None and found.shape == (3, 1, 1, 1)
+    torch.testing.assert_close(found.flatten(), torch.tensor([1, HEADROOM, 1]))
+    assert camera.headroom(Measurement(y[:1], camera, noise)) is None
+    open_ended = replace(camera, camera=Camera(clip=False))
+    assert open_ended.headroom(Measurement(y, open_ended, noise)) is None
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.02])
