@@ -4,8 +4,8 @@ narrower by fewer.
 Levels are counted from the finest on, so that a deeper network takes over the fine levels of a
 shallower one. A wider level repeats the channels of every group of its norms, divides what is read
 of a channel by its copies (Net2WiderNet: Chen et al., ICLR 2016, arXiv:1511.05641), and disturbs
-the copies, so that they learn different things. A narrower one keeps the first channels of every group. What
-fits in no way keeps its own start.
+the copies, so that they learn different things. A narrower one keeps the first channels of every
+group. What fits in no way keeps its own start.
 """
 
 from collections.abc import Iterator, Sequence
