@@ -18,9 +18,7 @@ from operators.noise import Noise
 from operators.resize import Downsample, Filter
 from operators.varying import blur_by
 from restore import solvers
-from restore.blind import Blind
-from restore.blind.refined import refined
-from restore.blurred import blur_of
+from restore.blurred import blurs_by
 from restore.camera import (
     camera_of,
     camera_of_small,
@@ -74,12 +72,12 @@ def deblur(
     seen, solver = read(photo), chosen_solver(options, samples)
     likeliest = camera_of(seen, camera, solver)
     cameras = rivals(likeliest) if camera == "auto" else [likeliest]
-    found = _estimated(seen, noise, options) if kernel is None else None
-    given = found.kernel if found else kernels.as_kernel(kernel)
+    found = [] if kernel is not None else blurs_by(seen, cameras, noise, made(options)[0])
+    given = found[0].kernel if found else kernels.as_kernel(kernel)
 
     def run(guess: Guess, noise: float | Noise | None, *, trial: bool = False) -> Result:
         weights = guess.blur.kernel if guess.blur else given
-        of = part_of(seen, weights, boundary, known=found is None) if trial else seen
+        of = part_of(seen, weights, boundary, known=not found) if trial else seen
         asked = (1, True, trial_options(options, solver)) if trial else (samples, polish, options)
         return _deblurred(of, weights, boundary, guess.camera, noise, seed, *asked)
 
@@ -193,14 +191,6 @@ def _told(result: Result, noise: float | Noise | None) -> Result:
     """The result with whether there was a camera, and whether its noise was estimated."""
     used = {**result.report["noise"], "estimated": noise is None}
     return replace(result, report={"camera": None, **result.report, "noise": used})
-
-
-def _estimated(photo: Photo, noise: float | Noise | None, options: dict[str, Any]) -> Blind:
-    sigma = float(noise) if isinstance(noise, int | float) and noise > 0 else None
-    found = blur_of(photo, sigma)
-    restorer, _ = made(options)
-    better = partial(refined, image=photo.pixels.to(restorer.device), prior=restorer.prior)
-    return replace(better(found), rivals=tuple(map(better, found.rivals)))
 
 
 def _run(

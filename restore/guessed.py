@@ -1,9 +1,10 @@
 """Results of blur by what had to be guessed: camera, kernel, and the noise that its errors are.
 
 Whether light was blurred, as a camera does it, or the coded values, as programs do, is decided by
-trials, restorations of few steps, where the file does not tell: taken is what makes photo and
-picture likeliest, the one by chi-square, the other by the prior (`restore.improbable`). So is the
-family of a kernel where its evidence does not tell: by chi-square. What is wrong with an estimated
+trials, restorations of few steps, where the file does not tell: taken is what makes photo, picture
+and blur likeliest, by chi-square, by the prior (`restore.improbable`), and by the evidence for an
+estimate of light or of values (`restore.blurred`). So is the family of a kernel where its evidence
+does not tell: by chi-square. What is wrong with an estimated
 kernel counts as noise. How much that is, is told by the trial's residual, which is within a tenth
 of what the whole leaves.
 """
@@ -36,6 +37,7 @@ LEAST = 0.2
 """Chi-square of a trial below which there is less noise: at half of it the whole would be taken to
 follow the noise."""
 
+TOLD = ("family", "parameters", "confidence", "noise", "light")
 FOLLOWED, ALIKE = 0.9, 1.05
 """Chi-square below which a trial has begun to follow the noise, which makes no kernel likelier; and
 up to how many times the least, or that, a kernel explains the photo as well."""
@@ -77,6 +79,12 @@ class Trial(NamedTuple):
         """Of what the result leaves."""
         return _chi_square(self.result)
 
+    @property
+    def gain(self) -> float:
+        """Nats a value of the evidence for the estimate."""
+        blur = self.guess.blur
+        return 0.0 if blur is None else blur.gain / self.result.pixels.numel()
+
 
 class Plan(NamedTuple):
     """A guess, the noise to restore with, and the trial that says so."""
@@ -112,7 +120,7 @@ def with_kernel(
 
 
 def with_estimate(
-    found: Blind,
+    found: Sequence[Blind],
     noise: float | Noise | None,
     hidden: Mapping[Camera | None, float | None],
     run: Run,
@@ -120,17 +128,18 @@ def with_estimate(
 ) -> Result:
     """The result of an estimated kernel, whose errors count as noise where none is given.
 
-    found: with its rivals, which are tried as well. hidden: the cameras that come into question,
-    and the noise that the file hides by each. Of those by the file's JPEG the likeliest is taken if
-    it explains the photo, else the likeliest of the others. Where the whole is refused
+    found: of light, of values, or of both, the likelier first, with their rivals, which are tried
+    as well. hidden: the cameras that come into question, and the noise that the file hides by each;
+    each is tried with what was found of what it blurs. Of those by the file's JPEG the likeliest is
+    taken if it explains the photo, else the likeliest of the others. Where the whole is refused
     nevertheless, it is done again with the noise that it lacks.
     """
     plan = _chosen(found, noise, hidden, run, cost)
     result = run(plan.guess, plan.noise)
     if noise is None and isinstance(plan.noise, float) and not result.accepted:
         result = run(plan.guess, _fitting(plan.noise, result))
-    blur = plan.guess.blur or found
-    told = {name: getattr(blur, name) for name in ("family", "parameters", "confidence", "noise")}
+    blur = plan.guess.blur or found[0]
+    told = {name: getattr(blur, name) for name in TOLD}
     judged = by_size(result.report["certificate"])
     report = {**result.report, "certificate": judged, "blur": {**told, **blur.report}}
     return replace(result, kernel=blur.kernel.cpu(), report=report | plan.compared)
@@ -142,7 +151,7 @@ def rounds(cameras: Mapping[Camera | None, Any]) -> list[list[Camera | None]]:
 
 
 def _chosen(
-    found: Blind,
+    found: Sequence[Blind],
     noise: float | Noise | None,
     hidden: Mapping[Camera | None, float | None],
     run: Run,
@@ -151,11 +160,15 @@ def _chosen(
     *others, last = (
         [
             Guess(one, replace(blur, noise=max(blur.noise, hidden[one] or 0), rivals=()))
-            for blur in (found, *found.rivals)
             for one in cameras
+            for likeliest in found
+            if likeliest.light == bool(one and one.curve)
+            for blur in (likeliest, *likeliest.rivals)
         ]
         for cameras in rounds(hidden)
     )
+    others = [guesses for guesses in others if guesses]
+    last = last or others.pop()
     for guesses in others:
         plan, explains = _told(guesses, noise, run, cost)
         if explains or (noise is None and run(plan.guess, plan.noise, trial=True).accepted):
@@ -191,32 +204,33 @@ def _least(guess: Guess) -> float:
 def _best(guesses: Sequence[Guess], noise: float | Noise | None, run: Run, cost: Cost) -> Trial:
     """The trial with the best guess; ties for the first.
 
-    Of the cameras of a kernel the one that makes photo and picture likeliest. Of the kernels that
-    explain the photo about as well as any the one of most evidence, a free one last, whose many
-    weights follow noise: the prior tells no kernels apart, it prefers those that sharpen less.
+    Of the kernels by a camera that explain the photo about as well as any the one of most evidence,
+    a free one last, whose many weights follow noise: the prior tells no kernels apart, it prefers
+    those that sharpen less. Of the cameras that which makes photo, picture and blur likeliest.
     """
     trials = [Trial(guess, run(guess, noise, trial=True), {}) for guess in guesses]
-    if len(trials) == 1:
-        return trials[0]
-    families: dict[str, Trial] = {}
-    for family, group in groupby(trials, lambda trial: trial.guess.family):
-        families[family] = _likeliest(list(group), cost)
-    left = {family: one.chi_square for family, one in families.items()}
+    cameras = [list(group) for _, group in groupby(trials, lambda trial: trial.guess.camera)]
+    return _likeliest([_explaining(group) for group in cameras], cost)
+
+
+def _explaining(trials: Sequence[Trial]) -> Trial:
+    """Of trials by several kernels that which explains the photo."""
+    left = {one.guess.family: one.chi_square for one in trials}
     most = ALIKE * max(min(left.values()), FOLLOWED)
-    explain = [family for family in families if left[family] <= most]
-    best = families[min(explain, key=lambda family: family == "free")]
-    told = {"blur_trials": left} if len(left) > 1 else {}
-    return best._replace(compared=best.compared | told)
+    explain = [one for one in trials if one.chi_square <= most]
+    best = min(explain, key=lambda one: one.guess.family == "free")
+    return best._replace(compared={"blur_trials": left} if len(left) > 1 else {})
 
 
 def _likeliest(trials: Sequence[Trial], cost: Cost) -> Trial:
-    """Of trials by several cameras that which makes photo and picture likeliest."""
+    """Of trials by several cameras that which makes photo, picture and blur likeliest."""
     if len(trials) == 1:
         return trials[0]
-    nats = [one.chi_square / 2 + cost(one.result) for one in trials]
+    nats = [one.chi_square / 2 + cost(one.result) - one.gain for one in trials]
     titles = [_title(one.guess.camera) for one in trials]
     best = trials[min(range(len(nats)), key=nats.__getitem__)]
-    return best._replace(compared={"camera_trials": dict(zip(titles, nats, strict=True))})
+    told = {"camera_trials": dict(zip(titles, nats, strict=True))}
+    return best._replace(compared=best.compared | told)
 
 
 def _title(camera: Camera | None) -> str:

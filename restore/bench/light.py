@@ -1,8 +1,9 @@
 """`photomend bench light`: whether light was blurred or coded values, told from the photo.
 
-Cameras blur light, programs the values that it was coded as. Photos are blurred both ways, with
-noise, rounded to 8 bits and saved as PNG and as JPEG of quality 90; `restore.deblur` decides by
-its trials, and is compared with both decisions. The kernel is given, or estimated.
+Cameras blur light, programs the values that it was coded as. Photos are blurred both ways, and as
+light of which some is brighter than white, with noise, rounded to 8 bits and saved as PNG and as
+JPEG of quality 90; `restore.deblur` decides by its trials, and is compared with both decisions. The
+kernel is given, or estimated, of light and of values.
 """
 
 import io
@@ -28,7 +29,9 @@ from restore.images import read
 from restore.metrics import psnr
 
 SIGMA, QUALITY = 0.01, 90
-FILES, TRUTHS = ("PNG", "JPEG"), ("light", "values")
+FILES, TRUTHS = ("PNG", "JPEG"), ("light", "bright", "values")
+BRIGHT = 1.4
+"""By how much the coded values of "bright" are larger, those beyond white as well."""
 FIGURES = ("right", "photo", "decided", "light", "values")
 
 
@@ -56,7 +59,7 @@ def main(
             row = measured(x, *case, Seeds(7000 + index + 100_000 * seed))
             rows.append({"name": f"{group} {path.stem}", **row})
             report(", ".join(f"{key} {shown(value)}" for key, value in rows[-1].items()))
-    settings = {"limit": limit, "seed": seed, "sigma": SIGMA, "quality": QUALITY}
+    settings = {"limit": limit, "seed": seed, "sigma": SIGMA, "quality": QUALITY, "bright": BRIGHT}
     summary = {"settings": settings, "cases": summarised(rows), "photos": rows}
     return written(summary, markdown(summary), output, report)
 
@@ -66,14 +69,16 @@ def measured(
 ) -> dict[str, Any]:
     """Figures of a photo taken of x (1, 3, H, W), in dB; right and decided None where refused.
 
-    known: whether the kernel is given; truth: what was blurred, light or values.
+    known: whether the kernel is given; truth: what was blurred. Where a decision leads to a refusal
+    it has the figure of the photo.
     """
     kernel = KERNELS[blurred]()
     blur = Blur(kernel, "valid")
-    taken = Exposure(blur, Camera(clip=False, bits=16)) if truth == "light" else blur
+    taken = blur if truth == "values" else Exposure(blur, Camera(clip=False, bits=16))
+    x = BRIGHT * x if truth == "bright" else x
     y = simulate(taken, Gaussian(SIGMA), x, seeds).y
     top, left = ((a - b) // 2 for a, b in zip(x.shape[2:], y.shape[2:], strict=True))
-    window = x[..., top : top + y.shape[2], left : left + y.shape[3]]
+    window = x[..., top : top + y.shape[2], left : left + y.shape[3]].clamp(max=1)
     data = saved(y, file)
     whole, coded, *_ = rivals(camera_of(read(data), "auto", solvers.get("tradeoff")))
     told = {"known": known, "file": file, "blur": blurred, "truth": truth}
@@ -83,11 +88,14 @@ def measured(
         try:
             result = deblur(data, kernel=kernel if known else None, camera=camera)
         except (NotBlurred, Unknowable):
-            break
+            if name == "decided":
+                break
+            found[name] = found["photo"]
+            continue
         found[name] = psnr(result.pixels, window).item()
         if name == "decided":
             used = result.report["camera"]
-            found["right"] = float((truth == "light") == bool(used and used["curve"]))
+            found["right"] = float((truth != "values") == bool(used and used["curve"]))
     return told | found
 
 
@@ -115,8 +123,9 @@ def summarised(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 LEGEND = """\
 Motion of 17 pixels and a disk of radius 4, noise {sigma}, 8 bits, JPEG of quality {quality}. What
-was blurred was light or coded values; right: share of the photos that it was decided rightly for;
-then PSNR in dB of the photo, of the picture by what was decided, and by either.
+was blurred was light, light of values {bright} times as large (bright), clipped at white, or coded
+values; right: share of the photos that it was decided rightly for; then PSNR in dB of the photo, of
+the picture by what was decided, and by either (by one that refuses, of the photo).
 """
 
 

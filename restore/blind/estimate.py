@@ -9,7 +9,7 @@ from torch import Tensor
 
 from restore.blind.families import FAMILIES, Candidate, search
 from restore.blind.free import centred, free_kernel
-from restore.blind.seen import WINDOW, Floor, Unknowable, observed_of, window_of
+from restore.blind.seen import WINDOW, Floor, Unknowable, View
 from restore.blind.spectrum import Spectrum
 from restore.noise_level import estimate_sigma
 
@@ -46,6 +46,7 @@ class Blind:
     estimates, times 1 - exp(-evidence / 30). report: the evidence for every candidate, in
     nats above no blur, the window (top, left, height, width) that was looked at, and by how much it
     was reduced for that. rivals: the best of other families that have nearly as much evidence.
+    light: whether it was light that was blurred, not the values that it is coded as.
     """
 
     kernel: Tensor
@@ -55,6 +56,12 @@ class Blind:
     confidence: float
     report: dict[str, Any]
     rivals: tuple["Blind", ...] = ()
+    light: bool = False
+
+    @property
+    def gain(self) -> float:
+        """Nats of the most likely candidate above no blur."""
+        return float(max(self.report["evidence"].values(), default=0))
 
 
 @torch.no_grad()
@@ -65,6 +72,7 @@ def estimate_kernel(
     steps: Tensor | None = None,
     size: int | None = None,
     family: str = "auto",
+    light: bool = False,
 ) -> Blind:
     """Estimate the one kernel that blurred a photo (1, C, H, W) in [0, 1].
 
@@ -73,37 +81,34 @@ def estimate_kernel(
     from the lowest frequency down and right; None for none. size: odd side >= 5 of
     the support of a free kernel, in pixels, by default the most likely of 15, 21, 31 and 41.
     family: "motion", "disk", "gaussian", "free", or "auto" for the most likely of all.
+    light: whether light was blurred, which the values are codes of (sRGB), and not the values.
 
     NotBlurred or Unknowable where there is nothing to be found; ValueError for other arguments.
     """
     _require(image, sigma, size, family)
     photo = image.detach().float().cpu()
     noise = float(estimate_sigma(photo)) if sigma is None else sigma
-    known = Floor.of(photo, sigma, steps)
-    grey = photo.mean(1)[0]
+    view = View.of(photo, sigma, steps, light=light)
     try:
-        found = _blind(grey, noise, known, size, family)
+        found = _blind(view, noise, size, family)
     except NotBlurred:
-        if min(grey.shape) < WINDOW or size is not None:
+        if min(photo.shape[2:]) < WINDOW or size is not None:
             raise
         # Files that were sharpened or compressed after the blur show it better at half the size.
-        sides = [side // 2 for side in grey.shape]
-        half = torch.nn.functional.interpolate(
-            grey[None, None], sides, mode="bilinear", antialias=True
-        )[0, 0]
-        found = _enlarged(_blind(half, noise, known.halved(), size, family))
-    rivals = tuple(replace(one, kernel=one.kernel.to(image)) for one in found.rivals)
-    return replace(found, kernel=found.kernel.to(image), rivals=rivals)
+        found = _enlarged(_blind(view.halved(), noise, size, family))
+    rivals = tuple(replace(one, kernel=one.kernel.to(image), light=light) for one in found.rivals)
+    return replace(found, kernel=found.kernel.to(image), rivals=rivals, light=light)
 
 
-def _blind(grey: Tensor, noise: float, known: Floor, size: int | None, family: str) -> Blind:
-    top, left = window_of(grey)
-    plane = grey[top : top + WINDOW, left : left + WINDOW]
-    free = _free(plane, size) if family in ("free", "auto") else []
+def _blind(view: View, noise: float, size: int | None, family: str) -> Blind:
+    view, (top, left) = view.window()
+    free = _free(view, size) if family in ("free", "auto") else []
+    looks = [view, *view.continued()]
     # Rounding takes power as a blur does: that there is a blur has to show with rounding unknown;
     # which it is, by what rounding has left.
+    known = view.floor
     plain = known if known.steps is None else Floor(0.0, math.inf, None)
-    found, none = _candidates(observed_of(plane, plain), family, free)
+    found, none = _shown([look._replace(floor=plain) for look in looks], family, free)
     best = max(found, key=lambda one: one.evidence)
     if not _confirmed(best, found, none) or _spread(best.kernel) <= SHARP:
         raise NotBlurred(
@@ -111,12 +116,12 @@ def _blind(grey: Tensor, noise: float, known: Floor, size: int | None, family: s
             f" {_spread(best.kernel):.2f} pixels; if it is blurred, say how by its kernel"
         )
     if known.steps is not None:
-        others, other = _candidates(observed_of(plane, known), family, free)
+        others, other = _shown(looks, family, free)
         better = max(others, key=lambda one: one.evidence)
         if better.evidence > other and _spread(better.kernel) > SHARP:
             found, none, best = others, other, better
     evidence = {_title(one): one.evidence - none for one in found}
-    report = {"evidence": evidence, "window": (top, left, *plane.shape), "reduction": 1}
+    report = {"evidence": evidence, "window": (top, left, *view.plane.shape), "reduction": 1}
 
     def told(one: Candidate) -> Blind:
         sure = _confidence(one, found, none)
@@ -165,6 +170,14 @@ def _enlarged(found: Blind) -> Blind:
     return replace(found, kernel=kernel, parameters=parameters, report=report, rivals=rivals)
 
 
+def _shown(
+    looks: list[View], family: str, free: list[tuple[int, Tensor]]
+) -> tuple[list[Candidate], float]:
+    """The candidates by the look that shows most of a blur: what is wrong with one hides it."""
+    shown = [_candidates(look.spectrum(), family, free) for look in looks]
+    return max(shown, key=lambda one: max(each.evidence for each in one[0]) - one[1])
+
+
 def _candidates(
     observed: Spectrum, family: str, free: list[tuple[int, Tensor]]
 ) -> tuple[list[Candidate], float]:
@@ -177,10 +190,10 @@ def _candidates(
     return found, float(observed.evidence([torch.ones(1, 1)]))
 
 
-def _free(plane: Tensor, size: int | None) -> list[tuple[int, Tensor]]:
+def _free(view: View, size: int | None) -> list[tuple[int, Tensor]]:
     """Free kernels of all sizes that the plane allows, or of one."""
-    sizes = [s for s in SIZES if s <= min(plane.shape) // 4] if size is None else [size]
-    return [(s, free_kernel(plane, s)) for s in sizes]
+    sizes = [s for s in SIZES if s <= min(view.plane.shape) // 4] if size is None else [size]
+    return [(s, free_kernel(view.plane, s, clear=view.clear)) for s in sizes]
 
 
 def _confidence(best: Candidate, found: list[Candidate], none: float) -> float:

@@ -29,21 +29,33 @@ _ROUNDS = 5
 _LAMBDA, _LEAST_LAMBDA, _DECAY = 4e-3, 1e-4, 1.1
 _MOST_BETA = 1e5
 _CUT, _LEAST_MASS = 0.05, 0.1
+REACH, _LEAST_CLEAR, _ALL = 0.25, 0.1, 0.999
 MU = 0.01
 """Of the pull between neighbours, in units of the mean strength of the parts' edges."""
 GAMMA = 3.0
 """Weight of the square of a kernel, where gradients are of pictures on [0, 1]."""
 
 
-def free_kernel(plane: Tensor, size: int, gamma: float = GAMMA) -> Tensor:
-    """Estimate a kernel within size x size from a plane (H, W); size odd, gamma >= 0."""
-    return free_kernels(plane[None], size, plane.new_zeros(1, 1), gamma)[0]
+def free_kernel(
+    plane: Tensor, size: int, gamma: float = GAMMA, *, clear: Tensor | None = None
+) -> Tensor:
+    """Estimate a kernel within size x size from a plane (H, W); arguments as of `free_kernels`."""
+    seen = None if clear is None else clear[None]
+    return free_kernels(plane[None], size, plane.new_zeros(1, 1), gamma, clear=seen)[0]
 
 
-def free_kernels(planes: Tensor, size: int, neighbours: Tensor, gamma: float = GAMMA) -> Tensor:
+def free_kernels(
+    planes: Tensor,
+    size: int,
+    neighbours: Tensor,
+    gamma: float = GAMMA,
+    *,
+    clear: Tensor | None = None,
+) -> Tensor:
     """Estimate kernels (R, size, size) of planes (R, H, W) of one scene; size odd, gamma >= 0.
 
-    neighbours (R, R): 1 for planes whose kernels should be alike, else 0.
+    neighbours (R, R): 1 for planes whose kernels should be alike, else 0. clear: (R, H, W), whether
+    pixels are as the blur made them, if not all are.
     """
     pull = torch.diag(neighbours.sum(1)) - neighbours
     levels = max(0, math.floor(math.log(_LEAST_SIZE / size) / math.log(_SCALE)))
@@ -51,12 +63,14 @@ def free_kernels(planes: Tensor, size: int, neighbours: Tensor, gamma: float = G
     found[:, 1, 1:] = 0.5
     for level in range(levels, -1, -1):
         side = _odd(size * _SCALE**level)
-        small = _resized(planes, [round(n * _SCALE**level) for n in planes.shape[1:]])
+        sides = [round(n * _SCALE**level) for n in planes.shape[1:]]
+        small = _resized(planes, sides)
+        seen = None if clear is None else within(shrunk(clear, sides), side)
         if level == levels:
             found = _framed(found, side)
         else:
             found = together(_resized(found, [side, side]))
-        found, lambda_ = _at_scale(small, found, lambda_, pull, gamma)
+        found, lambda_ = _at_scale(small, found, lambda_, pull, gamma, seen)
     return found
 
 
@@ -89,12 +103,20 @@ def gradient_transfer(shape: torch.Size) -> Tensor:
 
 
 def _at_scale(
-    planes: Tensor, found: Tensor, lambda_: float, pull: Tensor, gamma: float
+    planes: Tensor,
+    found: Tensor,
+    lambda_: float,
+    pull: Tensor,
+    gamma: float,
+    seen: Tensor | None,
 ) -> tuple[Tensor, float]:
     side = found.shape[-1]
     y = periodic(planes, 2 * side)
-    inside = torch.zeros_like(y[0])
-    inside[: planes.shape[1] - 1, : planes.shape[2] - 1] = 1
+    inside = torch.zeros_like(y)
+    inside[:, : planes.shape[1] - 1, : planes.shape[2] - 1] = 1
+    if seen is not None:
+        inside[:, : planes.shape[1], : planes.shape[2]] *= seen
+    inside = inside[:, None]
     target = gradient(y) * inside
     for turn in range(_ROUNDS):
         source = gradient(_edges(y, found, lambda_)) * inside
@@ -103,6 +125,21 @@ def _at_scale(
         found = together(torch.stack([cut(kernel, share) for kernel in solved]))
         lambda_ = max(lambda_ / _DECAY, _LEAST_LAMBDA)
     return found, lambda_
+
+
+def shrunk(clear: Tensor, sides: list[int]) -> Tensor:
+    """Tell of planes (R, H, W) reduced to such sides which pixels have seen none but clear ones."""
+    share = F.interpolate(clear.float()[None], sides, mode="bilinear", antialias=True)[0]
+    return share > _ALL
+
+
+def within(clear: Tensor, side: int) -> Tensor:
+    """Where gradients tell of kernels of a side: 1 away from what is not clear (R, H, W), else 0;
+    1 everywhere where that leaves too little."""
+    reach = max(1, round(side * REACH))
+    near = F.max_pool2d((~clear).float()[:, None], 2 * reach + 1, 1, padding=reach)[:, 0]
+    enough = near.mean((1, 2), keepdim=True) < 1 - _LEAST_CLEAR
+    return torch.where(enough, 1 - near, 1.0)
 
 
 def _edges(y: Tensor, kernels: Tensor, lambda_: float) -> Tensor:

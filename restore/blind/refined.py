@@ -16,13 +16,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from operators.exposure import Exposure
+from operators.linearised import Diagonal
 from operators.measurement import Measurement
 from operators.noise import Gaussian
 from operators.seeds import Seeds
 from operators.varying import blur_by
 from priors.base import Prior
 from restore.blind.estimate import Blind, correlation
-from restore.blind.free import centred, cut, fitted, gradient
+from restore.blind.free import centred, cut, fitted, gradient, within
+from restore.blind.seen import View
 from restore.preparation import padding
 from restore.solvers.dpir import dpir
 
@@ -54,8 +57,10 @@ def refined(found: Blind, image: Tensor, prior: Prior, *, turns: int = TURNS) ->
     kernel = found.kernel.float().cpu()
     for turn in range(turns):
         wide = _roomy(kernel, min(y.shape[2:]) // 2)
-        x = picture(y, wide, max(DOUBT * found.noise, LEAST), prior, Seeds(turn))
-        kernel = _refitted(wide, x.mean(1)[0].cpu(), y.mean(1)[0].cpu())
+        x = picture(y, wide, max(DOUBT * found.noise, LEAST), prior, Seeds(turn), light=found.light)
+        kernel = _refitted(
+            wide, *(View.of(each.cpu(), found.noise, None, light=found.light) for each in (x, y))
+        )
     if correlation(kernel, found.kernel.float().cpu()) < ALIKE:
         return found
     report = {**found.report, "refined": {"turns": turns, "evaluations": turns * STEPS}}
@@ -63,27 +68,35 @@ def refined(found: Blind, image: Tensor, prior: Prior, *, turns: int = TURNS) ->
 
 
 @torch.no_grad()
-def picture(y: Tensor, kernel: Tensor, sigma: float, prior: Prior, seeds: Seeds) -> Tensor:
+def picture(
+    y: Tensor, kernel: Tensor, sigma: float, prior: Prior, seeds: Seeds, *, light: bool = False
+) -> Tensor:
     """Give the picture (1, 3, H, W), in the frame of y, that the prior and a kernel make of y.
 
-    kernel: (kh, kw), or (R, C, kh, kw) of parts; sigma: noise that it is told of, on [0, 1].
+    kernel: (kh, kw), or (R, C, kh, kw) of parts; sigma: noise that it is told of, on [0, 1]; light:
+    whether the kernel blurs light.
     """
     colour = y.expand(-1, 3, -1, -1)
     blur = blur_by(kernel, colour, "valid")
     frame = padding(blur.image_shape(colour.shape), prior.multiple)
-    operator = blur @ frame if frame else blur
-    *_, last = dpir(Measurement(colour, operator, Gaussian(sigma)), prior, seeds, steps=STEPS)
+    taken = Exposure(blur) if light else blur
+    seen, headroom = Measurement(colour, taken, Gaussian(sigma)), None
+    operator = taken @ frame if frame else taken
+    if isinstance(taken, Exposure) and (headroom := taken.headroom(seen)) is not None:
+        operator = operator @ Diagonal(headroom)
+    *_, last = dpir(replace(seen, operator=operator), prior, seeds, steps=STEPS)
     x = prior.decode(last.x0)
     x = frame(x) if frame else x
+    x = x if headroom is None else x * headroom
     down, right = (side // 2 for side in kernel.shape[-2:])
     return x[..., down : down + y.shape[2], right : right + y.shape[3]]
 
 
-def _refitted(kernel: Tensor, x: Tensor, y: Tensor) -> Tensor:
+def _refitted(kernel: Tensor, x: View, y: View) -> Tensor:
     side = len(kernel)
-    shares = [_rising(n, side) for n in y.shape]
-    inside = shares[0][:, None] * shares[1]
-    source, target = gradient(x) * inside, gradient(y) * inside
+    shares = [_rising(n, side) for n in y.plane.shape]
+    inside = shares[0][:, None] * shares[1] * within(y.clear[None], side)[0]
+    source, target = gradient(x.plane) * inside, gradient(y.plane) * inside
     return centred(cut(fitted(source, target, side), CUT))
 
 

@@ -1,11 +1,18 @@
-"""What is looked at of a photo to tell its blur: a window, its noise and its spectrum."""
+"""What is looked at of a photo to tell its blur: light or values, a window, noise and spectrum."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d, interpolate, pad
 
+from operators.linearised import tangent
+from operators.tone import Gamma
+from restore.blind.free import shrunk
+from restore.blind.saturated import continued, unsaturated
 from restore.blind.spectrum import Spectrum, halved, spectrum
 from restore.noise_level import estimate_sigma
 
@@ -42,31 +49,95 @@ class Floor:
         return Floor(self.least / 2, self.most / 2, steps)
 
 
-def observed_of(plane: Tensor, known: Floor) -> Spectrum:
-    """Measure the spectrum of a plane (H, W); Unknowable where it shows nothing but noise."""
-    noise = float(estimate_sigma(plane[None, None]))
-    noise = max(min(max(noise, known.least), known.most), _LEAST_NOISE)
-    contrast = math.sqrt(max(float(plane.var()) - noise**2, 0.0))
-    if contrast <= max(noise / 2, 0.005):
-        raise Unknowable(
-            f"image: nothing but noise; contrast {contrast:.3f}, noise {noise:.3f} of [0, 1]"
-        )
-    observed = spectrum(plane, noise, known.steps)
-    detail = float(observed.evidence([torch.ones(1, 1)])) - observed.noise_alone()
-    if detail < _LEAST_DETAIL:
-        raise Unknowable(
-            f"image: no detail above its noise of {noise:.3f}; the evidence for any is"
-            f" {detail:.0f} nats, {_LEAST_DETAIL} are needed"
-        )
-    return observed
+class View(NamedTuple):
+    """What a blur is told by, planes (H, W): light or values, the values themselves, the slope of
+    the one over the other, whether pixels are as the blur made them, away from white; and what is
+    known of the noise of values."""
+
+    plane: Tensor
+    values: Tensor
+    slope: Tensor
+    clear: Tensor
+    floor: Floor
+
+    @classmethod
+    def of(cls, photo: Tensor, sigma: float | None, steps: Tensor | None, *, light: bool) -> "View":
+        """The mean over the channels of a photo (1, C, H, W), or of the light that it codes.
+
+        sigma, steps: of its noise, as for `estimate_kernel`.
+        """
+        noise = float(estimate_sigma(photo)) if sigma is None else sigma
+        clear = unsaturated(photo, noise)
+        values = photo.mean(1)[0]
+        floor = Floor.of(photo, sigma, steps)
+        if not light:
+            return cls(values, values, torch.ones_like(values), clear, floor)
+        linear, slope = tangent(Gamma().inverse, photo)
+        return cls(linear.mean(1)[0], values, slope.square().mean(1)[0].sqrt(), clear, floor)
+
+    def window(self, side: int = WINDOW) -> tuple["View", tuple[int, int]]:
+        """The part of a side with the strongest edges, and its corner."""
+        top, left = corner = window_of(self.plane, side, self.clear)
+        return self.cut(slice(top, top + side), slice(left, left + side)), corner
+
+    def continued(self) -> list["View"]:
+        """With light beyond white, where there is some."""
+        plane = continued(self.plane, self.clear)
+        if plane is self.plane:
+            return []
+        return [self._replace(plane=plane, slope=self.slope * self.clear)]  # no noise is continued
+
+    def cut(self, rows: slice, columns: slice) -> "View":
+        """A part."""
+        return self._each(lambda plane: plane[rows, columns])
+
+    def halved(self) -> "View":
+        """At half the size."""
+        sides = [side // 2 for side in self.plane.shape]
+
+        def half(plane: Tensor) -> Tensor:
+            if plane.dtype == torch.bool:
+                return shrunk(plane[None], sides)[0]
+            return interpolate(plane[None, None], sides, mode="bilinear", antialias=True)[0, 0]
+
+        return self._each(half)._replace(floor=self.floor.halved())
+
+    def _each(self, of: Callable[[Tensor], Tensor]) -> "View":
+        plane, values, slope, clear, floor = self
+        return View(of(plane), of(values), of(slope), of(clear), floor)
+
+    def spectrum(self) -> Spectrum:
+        """Measure the power of the plane; Unknowable where it shows nothing but noise."""
+        known, steps = self.floor, self.floor.steps
+        noise = float(estimate_sigma(self.values[None, None]))
+        noise = max(min(max(noise, known.least), known.most), _LEAST_NOISE)
+        # Noise of light is strong where light is bright: its mean square over what is looked at.
+        slope = float(self.slope.square().mean().sqrt())
+        contrast = math.sqrt(max(float(self.plane.var()) - (slope * noise) ** 2, 0.0))
+        if contrast <= max(slope * noise / 2, 0.005):
+            raise Unknowable(
+                f"image: nothing but noise; contrast {contrast:.3f}, noise {noise:.3f} of [0, 1]"
+            )
+        rounded = None if steps is None else slope * steps
+        observed = spectrum(self.plane, slope * noise, rounded)
+        detail = float(observed.evidence([torch.ones(1, 1)])) - observed.noise_alone()
+        if detail < _LEAST_DETAIL:
+            raise Unknowable(
+                f"image: no detail above its noise of {noise:.3f}; the evidence for any is"
+                f" {detail:.0f} nats, {_LEAST_DETAIL} are needed"
+            )
+        return observed
 
 
-def window_of(grey: Tensor, side: int = WINDOW) -> tuple[int, int]:
-    """Give the corner of the window of a side, in pixels, with the strongest edges."""
+def window_of(grey: Tensor, side: int = WINDOW, clear: Tensor | None = None) -> tuple[int, int]:
+    """Give the corner of the window of a side, in pixels, with the strongest edges, of what is
+    clear (H, W)."""
     starts = [sorted({*range(0, n - side, 32), max(n - side, 0)}) for n in grey.shape]
-    soft = torch.nn.functional.avg_pool2d(grey[None, None], 3, 1, padding=1)[0, 0]
+    soft = avg_pool2d(grey[None, None], 3, 1, padding=1)[0, 0]
     energy = soft.diff(dim=0)[:, 1:].square() + soft.diff(dim=1)[1:].square()
-    sums = torch.nn.functional.pad(energy.double().cumsum(0).cumsum(1), (1, 0, 1, 0))
+    if clear is not None:
+        energy = energy * clear[1:, 1:]
+    sums = pad(energy.double().cumsum(0).cumsum(1), (1, 0, 1, 0))
 
     def inside(corner: tuple[int, int]) -> float:
         (top, left), (height, width) = corner, energy.shape

@@ -7,6 +7,7 @@ clearly above that of one kernel for all. Where parts meet, blur is a mixture of
 (`operators.GridBlur`).
 """
 
+import itertools
 import math
 from dataclasses import replace
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from restore.blind.estimate import SIZES, Blind, correlation
 from restore.blind.free import free_kernels
-from restore.blind.seen import WINDOW, Floor, Unknowable, observed_of, window_of
+from restore.blind.seen import Unknowable, View
 from restore.blind.spectrum import Spectrum
 
 STEP, MOST = 160, 28
@@ -34,6 +35,7 @@ class Parts(NamedTuple):
     rows: int
     columns: int
     planes: Tensor
+    clear: Tensor
     seen: list[Spectrum | None]
 
     def evidence(self, kernels: list[Tensor]) -> float:
@@ -54,21 +56,21 @@ def varied(
 ) -> Blind:
     """Give kernels (R, C, kh, kw), of family "varying", where one for all does not do.
 
-    found: the estimate of a photo (1, C, H, W) in [0, 1]; sigma and steps: of its noise, as for
+    found: the estimate of a photo (1, C, H, W) in [0, 1]; sigma and steps: as for
     `estimate_kernel`. What was found stays where it does, where it came from half the size,
     in photos of less than 320 pixels, and where less than two parts show any detail.
     """
     if found.report["reduction"] != 1 or max(image.shape[2:]) < 2 * STEP:
         return found
     photo = image.detach().float().cpu()
-    parts = _parts(photo.mean(1)[0], Floor.of(photo, sigma, steps))
+    parts = _parts(View.of(photo, sigma, steps, light=found.light))
     telling = sum(seen is not None for seen in parts.seen)
     if telling < 2:
         return found
     one = parts.evidence([found.kernel.float().cpu()] * len(parts.planes))
     tried: list[tuple[float, int, Tensor]] = []
     for size in _sizes(found.kernel):
-        kernels = free_kernels(parts.planes, size, parts.neighbours)
+        kernels = free_kernels(parts.planes, size, parts.neighbours, clear=parts.clear)
         tried.append(((parts.evidence(list(kernels)) - one) / telling, size, kernels))
         if tried[0][0] < CLEAR / 2:
             return found
@@ -98,17 +100,14 @@ def _sizes(kernel: Tensor) -> list[int]:
     return [SIZES[nearest], SIZES[other]]
 
 
-def _parts(grey: Tensor, known: Floor) -> Parts:
-    height, width = grey.shape
+def _parts(view: View) -> Parts:
+    height, width = view.plane.shape
     step = max(STEP, math.sqrt(height * width / MOST))
     rows, columns = (max(1, round(side / step)) for side in (height, width))
-    planes = []
-    for top, below in _spans(rows, height):
-        for left, right in _spans(columns, width):
-            region = grey[top:below, left:right]
-            down, over = window_of(region)
-            planes.append(region[down : down + WINDOW, over : over + WINDOW])
-    return Parts(rows, columns, torch.stack(planes), [_seen(plane, known) for plane in planes])
+    spans = itertools.product(_spans(rows, height), _spans(columns, width))
+    views = [view.cut(slice(*down), slice(*over)).window()[0] for down, over in spans]
+    planes, clear = (torch.stack([getattr(v, name) for v in views]) for name in ("plane", "clear"))
+    return Parts(rows, columns, planes, clear, [_seen(each) for each in views])
 
 
 def _spans(count: int, side: int) -> list[tuple[int, int]]:
@@ -119,8 +118,8 @@ def _spans(count: int, side: int) -> list[tuple[int, int]]:
     return [(start, start + size) for start in starts]
 
 
-def _seen(plane: Tensor, known: Floor) -> Spectrum | None:
+def _seen(view: View) -> Spectrum | None:
     try:
-        return observed_of(plane, known)
+        return view.spectrum()
     except Unknowable:
         return None

@@ -10,6 +10,7 @@ from restore import deblur
 from restore.bench import light
 from restore.blind import NotBlurred
 from restore.images import read
+from restore.result import Result
 from tests.drawings import scene
 
 TINT = torch.tensor([1.0, 0.8, 0.6]).reshape(1, 3, 1, 1)
@@ -31,9 +32,22 @@ def test_a_refusal_has_no_figures_and_is_counted(monkeypatch: pytest.MonkeyPatch
     cases = light.summarised([row])
     (case,) = [case for case in cases if case["photos"]]
     assert case["refused"] == 1 and case["decided"] is None
-    settings = {"sigma": light.SIGMA, "quality": light.QUALITY}
+    settings = {"sigma": light.SIGMA, "quality": light.QUALITY, "bright": light.BRIGHT}
     text = light.markdown({"settings": settings, "cases": cases})
-    assert "| estimated | JPEG | light | 1 | 1 |" in text and text.count("\n| ") == 9
+    assert "| estimated | JPEG | light | 1 | 1 |" in text and text.count("\n| ") == 13
+
+
+def test_a_decision_that_is_refused_has_the_figure_of_the_photo(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object, camera: object, **__: object) -> Result:
+        if camera != "auto":
+            raise NotBlurred("image: no blur")
+        return Result(torch.zeros(1, 3, 48, 48), torch.zeros(1), None, {"camera": None})
+
+    monkeypatch.setattr(light, "deblur", refuse)
+    row = light.measured(scene(64) * TINT, False, "PNG", "motion", "bright", Seeds(0))
+    assert row["right"] == 0 and row["light"] == row["values"] == row["photo"] > row["decided"]
 
 
 def test_files_are_what_they_are_called() -> None:

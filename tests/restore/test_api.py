@@ -408,13 +408,14 @@ def test_the_errors_of_an_estimated_kernel_count_as_noise(
         return left_over(next(left), by=guess.camera)
 
     sigma = scale * KERNEL_ERROR
-    blind = Blind(torch.ones(1, 1), "free", {}, sigma, 0.5, {})
+    blind = Blind(torch.ones(1, 1), "free", {}, sigma, 0.5, {"evidence": {}})
+    found = [blind, replace(blind, light=True)]
     hidden = {camera: sigma / 2 for camera in cameras}
 
     def cost(result: Result) -> float:
         return 0.1 if result.report["by"] in (None, CODED) else 0.0
 
-    report = with_estimate(blind, noise, hidden, run, cost).report
+    report = with_estimate(found, noise, hidden, run, cost).report
     assert tried == expected
     assert report["blur"]["noise"] == sigma
 
@@ -436,7 +437,7 @@ def test_the_errors_of_an_estimated_kernel_count_as_noise(
 def test_families_of_like_evidence_are_tried(left: dict[str, float], expected: Any) -> None:
     families = list(dict.fromkeys(name.split()[0] for name in left))
     first, *rivals = (
-        Blind(torch.full((1, 1), float(n)), name, {}, 0.01, 0.5, {})
+        Blind(torch.full((1, 1), float(n)), name, {}, 0.01, 0.5, {"evidence": {}})
         for n, name in enumerate(families)
     )
 
@@ -444,12 +445,15 @@ def test_families_of_like_evidence_are_tried(left: dict[str, float], expected: A
         name = guess.family + ("" if guess.camera else " none")
         return left_over(left.get(name, 2.0), family=guess.family, by=guess.camera)
 
-    found = replace(first, rivals=tuple(rivals))
-    result = with_estimate(found, 0.01, {CAMERA: None, None: None}, run, lambda result: 0.0)
+    values = replace(first, rivals=tuple(rivals))
+    light = replace(first, rivals=tuple(replace(one, light=True) for one in rivals), light=True)
+    hidden = {CAMERA: None, None: None}
+    result = with_estimate([light, values], 0.01, hidden, run, lambda result: 0.0)
     assert (result.report["blur"]["family"], result.report["by"]) == expected
     assert result.kernel is not None and int(result.kernel) == families.index(expected[0])
     assert [*result.report["blur_trials"]] == families
     assert set(result.report["camera_trials"]) == {"srgb", "none"}
+    assert result.report["blur"]["light"] == (expected[1] is CAMERA)
 
 
 def test_a_sharp_photo_has_no_blur_to_be_estimated() -> None:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from operators import kernels
 from restore.blind import Blind, NotBlurred, Unknowable, correlation, estimate, estimate_kernel
+from restore.blind.seen import View
 from tests.drawings import NOISE, blurred, scene
 
 
@@ -92,10 +93,10 @@ def test_what_full_size_refuses_is_looked_at_in_half(
     y = blurred(kernel, side=410)
     whole = estimate._blind
 
-    def reluctant(grey: Tensor, *rest: Any) -> Blind:
-        if grey.shape == y.shape[2:]:
+    def reluctant(view: View, *rest: Any) -> Blind:
+        if view.plane.shape == y.shape[2:]:
             raise NotBlurred("image: no blur")
-        return whole(grey, *rest)
+        return whole(view, *rest)
 
     monkeypatch.setattr(estimate, "_blind", reluctant)
     found = estimate_kernel(y, family=family)

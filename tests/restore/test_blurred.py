@@ -9,13 +9,16 @@ from PIL import Image
 from torch import Tensor
 
 from operators import kernels
-from restore.blind import NotBlurred, correlation, estimate_kernel
-from restore.blind.seen import Floor, observed_of
+from restore import blurred as blurring
+from restore.blind import Blind, NotBlurred, correlation, estimate_kernel
+from restore.blind.free import shrunk, within
+from restore.blind.saturated import GROWTH, continued, unsaturated
+from restore.blind.seen import View
 from restore.blind.spectrum import halved
-from restore.blurred import blur_of
+from restore.blurred import LONE, blur_of, blurs_of
 from restore.camera import jpeg_of, part_of, steps_of
 from restore.images import Photo, read
-from tests.drawings import blurred, scene
+from tests.drawings import blurred, night, scene
 
 DISK, MOTION = kernels.disk(2), kernels.motion(12, 30)
 
@@ -29,7 +32,7 @@ def compressed(pixels: Tensor, quality: int) -> Photo:
 
 def test_rounding_is_not_taken_for_blur() -> None:
     photo = compressed(blurred(MOTION, channels=3), 85)
-    found = blur_of(photo)
+    (found,) = blurs_of(photo, [False], parts=False)
     assert found.family == "motion" and correlation(found.kernel, MOTION) > 0.99
     assert correlation(estimate_kernel(photo.pixels).kernel, MOTION) < 0.95
 
@@ -39,13 +42,81 @@ def test_a_sharp_jpeg_is_refused() -> None:
         blur_of(compressed(scene().expand(1, 3, -1, -1), 85))
 
 
+def test_a_photo_tells_whether_light_was_blurred() -> None:
+    for light in (True, False):
+        photo = replace(read(blurred(DISK, 3, 128, light=light)[0]), kind="bytes")
+        first, second = blurs_of(photo, parts=False)
+        assert first.light == light and second.light != light
+        assert first.gain > second.gain + 20
+        assert first.family == "disk" and correlation(first.kernel, DISK) > 0.99
+
+
+def test_only_files_are_looked_at_as_light(monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(*_: object, light: bool, **__: object) -> Blind:
+        return Blind(DISK, "disk", {}, 0.01, 0.5, {"evidence": {"disk": 9 + light}}, light=light)
+
+    monkeypatch.setattr(blurring, "estimate_kernel", told)
+    photo = read(scene(64)[0].expand(3, -1, -1))
+    assert not blur_of(photo, parts=False).light
+    assert blur_of(replace(photo, kind="path"), parts=False).light
+
+
+def test_blur_of_light_alone_has_to_be_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    def of_light(*_: object, light: bool, **__: object) -> Blind:
+        if not light:
+            raise NotBlurred("image: no blur")
+        return Blind(DISK, "free", {}, 0.01, 0.5, {"evidence": {"free:15": gain}}, light=True)
+
+    monkeypatch.setattr(blurring, "estimate_kernel", of_light)
+    photo = read(scene(64)[0].expand(3, -1, -1))
+    gain = LONE + 1
+    (found,) = blurs_of(photo, parts=False)
+    assert found.light
+    gain = LONE - 1
+    with pytest.raises(NotBlurred):
+        blurs_of(photo, parts=False)
+    assert blurs_of(photo, [True], parts=False)[0].gain == gain
+
+
+@pytest.mark.parametrize("kernel", [DISK, kernels.random_walk(15, 0.5, 3)])
+def test_lights_brighter_than_white_hide_no_blur(kernel: Tensor) -> None:
+    y = blurred(kernel, 3, drawing=night, light=True)
+    assert float((y == 1).float().mean()) > 0.02
+    found = estimate_kernel(y, light=True)
+    assert correlation(found.kernel, kernel) > 0.98
+    assert found.family == ("disk" if kernel is DISK else "free")
+
+
+def test_light_is_continued_as_it_came() -> None:
+    rows, columns = torch.arange(40.0)[:, None] / 40, torch.arange(50.0)[None] / 50
+    plane = 0.2 + rows * columns + rows**2 / 2
+    clear = (rows - 0.5) ** 2 + (columns - 0.4) ** 2 > 0.03
+    hidden = torch.where(clear, plane, 0.6)
+    found = continued(hidden, clear)
+    assert torch.equal(found[clear], plane[clear])
+    # rows**2 has a curvature, of which a plate takes the least
+    assert float((found - plane).abs().max()) < 0.1 * float((hidden - plane).abs().max())
+    assert continued(plane, torch.ones_like(clear)) is plane
+    assert continued(plane, torch.zeros_like(clear)) is plane
+
+
+def test_what_lies_near_white_is_not_trusted() -> None:
+    photo = torch.full((1, 3, 30, 30), 0.5)
+    photo[0, 1, 15, 15] = 0.99
+    clear = unsaturated(photo, 0.01)
+    assert not clear[15 - GROWTH : 16 + GROWTH, 15 - GROWTH : 16 + GROWTH].any()
+    assert int((~clear).sum()) == (2 * GROWTH + 1) ** 2
+    assert shrunk(clear[None], [15, 15]).shape == (1, 15, 15)
+    inside = within(clear[None], 5)
+    assert 0 < float(inside.mean()) < float(clear.float().mean())
+    assert torch.equal(within(torch.zeros(1, 9, 9, dtype=torch.bool), 5), torch.ones(1, 9, 9))
+
+
 def test_the_steps_of_half_the_size_are_those_of_half_the_frequencies() -> None:
     steps = torch.arange(8)[:, None] + 10 * torch.arange(8.0)
     torch.testing.assert_close(halved(steps), steps.double() / 4)  # both are linear
     photo = compressed(blurred(kernels.gaussian(4), channels=3, side=416), 70)
-    grey, floor = photo.pixels.mean(1)[0], Floor.of(photo.pixels, 0.01, steps_of(photo))
-    half = torch.nn.functional.avg_pool2d(grey[None, None], 2)[0, 0]
-    seen = observed_of(half, floor.halved())
+    seen = View.of(photo.pixels, 0.01, steps_of(photo), light=False).halved().spectrum()
     # at half the size a kernel is half as wide
     evidence = seen.evidence([kernels.gaussian(2), torch.ones(1, 1)]).tolist()
     assert evidence[0] > evidence[1] + 30
