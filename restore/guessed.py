@@ -25,8 +25,8 @@ from restore.result import Result
 from restore.solvers import Solver
 
 KERNEL_ERROR, PARTS_ERROR = 0.01, 0.02
-"""Least noise of a photo whose kernel was estimated: with that of the photo alone a kernel's
-errors become stripes. Kernels of parts are less certain, and between them blur is a mixture."""
+"""Least noise of a photo whose kernel was estimated: with that of the photo alone its errors become
+stripes. Kernels of parts are less certain, and between them blur is a mixture."""
 STEPS = 6
 """Of a trial: fewer misjudge the chi-square of the whole."""
 SAFE = 1.15
@@ -36,7 +36,6 @@ NEAR = 1.5
 LEAST = 0.2
 """Chi-square of a trial below which there is less noise: at half of it the whole would be taken to
 follow the noise."""
-
 TOLD = ("family", "parameters", "confidence", "noise", "light")
 FOLLOWED, ALIKE = 0.9, 1.05
 """Chi-square below which a trial has begun to follow the noise, which makes no kernel likelier; and
@@ -80,10 +79,14 @@ class Trial(NamedTuple):
         return _chi_square(self.result)
 
     @property
+    def left(self) -> float:
+        """Chi-square as far as it tells kernels apart: before noise is followed."""
+        return max(self.chi_square, FOLLOWED if self.guess.blur else 0)
+
+    @property
     def gain(self) -> float:
         """Nats a value of the evidence for the estimate."""
-        blur = self.guess.blur
-        return 0.0 if blur is None else blur.gain / self.result.pixels.numel()
+        return self.guess.blur.gain / self.result.pixels.numel() if self.guess.blur else 0
 
 
 class Plan(NamedTuple):
@@ -157,7 +160,7 @@ def _chosen(
     run: Run,
     cost: Cost,
 ) -> Plan:
-    *others, last = (
+    every = (
         [
             Guess(one, replace(blur, noise=max(blur.noise, hidden[one] or 0), rivals=()))
             for one in cameras
@@ -167,8 +170,7 @@ def _chosen(
         ]
         for cameras in rounds(hidden)
     )
-    others = [guesses for guesses in others if guesses]
-    last = last or others.pop()
+    *others, last = filter(None, every)
     for guesses in others:
         plan, explains = _told(guesses, noise, run, cost)
         if explains or (noise is None and run(plan.guess, plan.noise, trial=True).accepted):
@@ -216,7 +218,7 @@ def _best(guesses: Sequence[Guess], noise: float | Noise | None, run: Run, cost:
 def _explaining(trials: Sequence[Trial]) -> Trial:
     """Of trials by several kernels that which explains the photo."""
     left = {one.guess.family: one.chi_square for one in trials}
-    most = ALIKE * max(min(left.values()), FOLLOWED)
+    most = ALIKE * min(one.left for one in trials)
     explain = [one for one in trials if one.chi_square <= most]
     best = min(explain, key=lambda one: one.guess.family == "free")
     return best._replace(compared={"blur_trials": left} if len(left) > 1 else {})
@@ -226,11 +228,10 @@ def _likeliest(trials: Sequence[Trial], cost: Cost) -> Trial:
     """Of trials by several cameras that which makes photo, picture and blur likeliest."""
     if len(trials) == 1:
         return trials[0]
-    nats = [one.chi_square / 2 + cost(one.result) - one.gain for one in trials]
-    titles = [_title(one.guess.camera) for one in trials]
+    nats = [one.left / 2 + cost(one.result) - one.gain for one in trials]
     best = trials[min(range(len(nats)), key=nats.__getitem__)]
-    told = {"camera_trials": dict(zip(titles, nats, strict=True))}
-    return best._replace(compared=best.compared | told)
+    told = {_title(one.guess.camera): each for one, each in zip(trials, nats, strict=True)}
+    return best._replace(compared=best.compared | {"camera_trials": told})
 
 
 def _title(camera: Camera | None) -> str:

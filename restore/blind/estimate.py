@@ -143,8 +143,13 @@ def _confirmed(best: Candidate, found: list[Candidate], none: float) -> bool:
 
 
 def _rivals(best: Candidate, found: list[Candidate], none: float) -> list[Candidate]:
-    """The best of every other family that may be the blur as well, the likeliest first."""
-    least = max(best.evidence - _NEAR, (best.evidence + none) / 2)
+    """The best of every other family that may be the blur as well, the likeliest first.
+
+    Half of the evidence makes a family worth trying beside a free kernel, which may follow what is
+    wrong with the spectrum as well.
+    """
+    near = -math.inf if best.family == "free" else best.evidence - _NEAR
+    least = max(near, (best.evidence + none) / 2)
     others: dict[str, Candidate] = {}
     for one in sorted(found, key=lambda one: -one.evidence):
         if one.family != best.family and one.evidence > least and _spread(one.kernel) > SHARP:

@@ -386,14 +386,17 @@ def left_over(chi_square: float, **report: Any) -> Result:
         # of cameras with one compression the likeliest is taken: photo and picture both count
         ([CAMERA, None], [1.0, 0.9, 1.0],
          None, [(CAMERA, 1, True), (None, 1, True), (CAMERA, 1, False)]),
-        ([CAMERA, None], [1.0, 0.7, 1.0],
+        ([CAMERA, None], [1.14, 0.9, 1.0],
          None, [(CAMERA, 1, True), (None, 1, True), (None, 1, False)]),
-        ([FILED, CODED, None], [1.0, 0.7, 1.0],
+        # what follows the noise is no likelier for that
+        ([CAMERA, None], [1.0, 0.5, 1.0],
+         None, [(CAMERA, 1, True), (None, 1, True), (CAMERA, 1, False)]),
+        ([FILED, CODED, None], [1.14, 0.9, 1.0],
          None, [(FILED, 1, True), (CODED, 1, True), (CODED, 1, False)]),
         # a noise that is given stays
         ([None], [9.0], 0.02, [(None, 2, False)]),
         ([FILED, None], [9.0, 9.0], 0.02, [(FILED, 2, True), (None, 2, False)]),
-        ([CAMERA, None], [1.0, 0.5, 1.0], 0.02,
+        ([CAMERA, None], [1.14, 0.9, 1.0], 0.02,
          [(CAMERA, 2, True), (None, 2, True), (None, 2, False)]),
         ([FILED, None], [1.0, 1.0], 0.02, [(FILED, 2, True), (FILED, 2, False)]),
     ],
