@@ -1,12 +1,11 @@
 """Results of blur by what had to be guessed: camera, kernel, and the noise that its errors are.
 
 Whether light was blurred, as a camera does it, or the coded values, as programs do, is decided by
-trials, restorations of few steps, where the file does not tell: taken is what makes photo, picture
-and blur likeliest, by chi-square, by the prior (`restore.improbable`), and by the evidence for an
-estimate of light or of values (`restore.blurred`). So is the family of a kernel where its evidence
-does not tell: by chi-square. What is wrong with an estimated
-kernel counts as noise. How much that is, is told by the trial's residual, which is within a tenth
-of what the whole leaves.
+trials, restorations of few steps, where the file does not tell: taken is what makes photo and
+picture likeliest, the one by chi-square, the other by the prior (`restore.improbable`). Of kernels
+estimated of light and of values (`restore.blurred`), and of several families, by chi-square, and
+by evidence where several explain the photo. What is wrong with an estimated kernel counts as noise.
+How much that is, is told by the trial's residual, which is within a tenth of what the whole leaves.
 """
 
 import math
@@ -56,6 +55,11 @@ class Guess(NamedTuple):
         """Of the estimate."""
         return "" if self.blur is None else self.blur.family
 
+    @property
+    def gain(self) -> float:
+        """Nats of evidence for the estimate of light, or of values."""
+        return 0.0 if self.blur is None else self.blur.gain
+
 
 class Run(Protocol):
     """Restores the photo, wholly or as a trial."""
@@ -77,16 +81,6 @@ class Trial(NamedTuple):
     def chi_square(self) -> float:
         """Of what the result leaves."""
         return _chi_square(self.result)
-
-    @property
-    def left(self) -> float:
-        """Chi-square as far as it tells kernels apart: before noise is followed."""
-        return max(self.chi_square, FOLLOWED if self.guess.blur else 0)
-
-    @property
-    def gain(self) -> float:
-        """Nats a value of the evidence for the estimate."""
-        return self.guess.blur.gain / self.result.pixels.numel() if self.guess.blur else 0
 
 
 class Plan(NamedTuple):
@@ -206,32 +200,35 @@ def _least(guess: Guess) -> float:
 def _best(guesses: Sequence[Guess], noise: float | Noise | None, run: Run, cost: Cost) -> Trial:
     """The trial with the best guess; ties for the first.
 
-    Of the kernels by a camera that explain the photo about as well as any the one of most evidence,
-    a free one last, whose many weights follow noise: the prior tells no kernels apart, it prefers
-    those that sharpen less. Of the cameras that which makes photo, picture and blur likeliest.
+    Of cameras with a known kernel that which makes photo and picture likeliest. The prior tells no
+    kernels apart, it prefers those that sharpen less: of estimates for a camera that explain the
+    photo about as well as any the first is taken, of most evidence, and of those for several the
+    one of most; a free one, whose many weights follow noise, only where no other explains it.
     """
     trials = [Trial(guess, run(guess, noise, trial=True), {}) for guess in guesses]
-    cameras = [list(group) for _, group in groupby(trials, lambda trial: trial.guess.camera)]
-    return _likeliest([_explaining(group) for group in cameras], cost)
+    if len(trials) == 1:
+        return trials[0]
+    if trials[0].guess.blur is None:
+        nats = [one.chi_square / 2 + cost(one.result) for one in trials]
+        best = trials[nats.index(min(nats))]
+    else:
+        groups = groupby(trials, lambda trial: trial.guess.camera)
+        trials = [_explaining(list(group)) for _, group in groups]
+        nats = [one.chi_square / 2 for one in trials]
+        best = _explaining(trials)
+    if len(trials) == 1:
+        return best
+    told = {_title(one.guess.camera): each for one, each in zip(trials, nats, strict=True)}
+    return best._replace(compared=best.compared | {"camera_trials": told})
 
 
 def _explaining(trials: Sequence[Trial]) -> Trial:
-    """Of trials by several kernels that which explains the photo."""
-    left = {one.guess.family: one.chi_square for one in trials}
-    most = ALIKE * min(one.left for one in trials)
+    """Of trials with estimates that which explains the photo, families of one look in order."""
+    most = ALIKE * min(max(one.chi_square, FOLLOWED) for one in trials)
     explain = [one for one in trials if one.chi_square <= most]
-    best = min(explain, key=lambda one: one.guess.family == "free")
-    return best._replace(compared={"blur_trials": left} if len(left) > 1 else {})
-
-
-def _likeliest(trials: Sequence[Trial], cost: Cost) -> Trial:
-    """Of trials by several cameras that which makes photo, picture and blur likeliest."""
-    if len(trials) == 1:
-        return trials[0]
-    nats = [one.left / 2 + cost(one.result) - one.gain for one in trials]
-    best = trials[min(range(len(nats)), key=nats.__getitem__)]
-    told = {_title(one.guess.camera): each for one, each in zip(trials, nats, strict=True)}
-    return best._replace(compared=best.compared | {"camera_trials": told})
+    best = min(explain, key=lambda one: (one.guess.family == "free", -one.guess.gain))
+    left = {one.guess.family: one.chi_square for one in trials}
+    return best._replace(compared={"blur_trials": left, **best.compared})
 
 
 def _title(camera: Camera | None) -> str:

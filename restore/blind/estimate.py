@@ -145,13 +145,12 @@ def _confirmed(best: Candidate, found: list[Candidate], none: float) -> bool:
 def _rivals(best: Candidate, found: list[Candidate], none: float) -> list[Candidate]:
     """The best of every other family that may be the blur as well, the likeliest first.
 
-    Half of the evidence makes a family worth trying beside a free kernel, which may follow what is
-    wrong with the spectrum as well.
+    Half of the evidence makes one worth trying, but a free kernel, which is never far behind.
     """
-    near = -math.inf if best.family == "free" else best.evidence - _NEAR
-    least = max(near, (best.evidence + none) / 2)
+    half, near = (best.evidence + none) / 2, best.evidence - _NEAR
     others: dict[str, Candidate] = {}
     for one in sorted(found, key=lambda one: -one.evidence):
+        least = max(half, near) if one.family == "free" else half
         if one.family != best.family and one.evidence > least and _spread(one.kernel) > SHARP:
             others.setdefault(one.family, one)
     return [*others.values()]

@@ -19,10 +19,15 @@ LEAST = 0.1
 _TAU = 1e-3
 
 
+def white(noise: float) -> float:
+    """The value on [0, 1] from which on it may be white that is seen in a noise."""
+    return 1 - 1 / 255 - 2 * noise
+
+
 def unsaturated(photo: Tensor, noise: float) -> Tensor:
     """Tell which pixels of a photo (1, C, H, W) on [0, 1] are not near white ones, (H, W)."""
-    white = photo.amax(1, keepdim=True) >= 1 - 1 / 255 - 2 * noise
-    return max_pool2d(white.float(), 2 * GROWTH + 1, 1, padding=GROWTH)[0, 0] == 0
+    found = photo.amax(1, keepdim=True) >= white(noise)
+    return max_pool2d(found.float(), 2 * GROWTH + 1, 1, padding=GROWTH)[0, 0] == 0
 
 
 def continued(plane: Tensor, clear: Tensor) -> Tensor:

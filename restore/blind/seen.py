@@ -12,7 +12,7 @@ from torch.nn.functional import avg_pool2d, interpolate, pad
 from operators.linearised import tangent
 from operators.tone import Gamma
 from restore.blind.free import shrunk
-from restore.blind.saturated import continued, unsaturated
+from restore.blind.saturated import continued, unsaturated, white
 from restore.blind.spectrum import Spectrum, halved, spectrum
 from restore.noise_level import estimate_sigma
 
@@ -36,10 +36,8 @@ class Floor:
     steps: Tensor | None
 
     @classmethod
-    def of(cls, photo: Tensor, sigma: float | None, steps: Tensor | None) -> "Floor":
-        """For a photo (1, C, H, W) whose channels have a noise sigma, if that is known."""
-        if sigma is None:
-            return cls(0.0, math.inf, steps)
+    def of(cls, photo: Tensor, sigma: float, steps: Tensor | None) -> "Floor":
+        """For a photo (1, C, H, W) whose channels have a noise sigma."""
         # Of channels with noise of their own the mean has less; what they share, it keeps.
         return cls(sigma / math.sqrt(len(photo[0])), sigma, steps)
 
@@ -67,13 +65,15 @@ class View(NamedTuple):
         sigma, steps: of its noise, as for `estimate_kernel`.
         """
         noise = float(estimate_sigma(photo)) if sigma is None else sigma
-        clear = unsaturated(photo, noise)
-        values = photo.mean(1)[0]
-        floor = Floor.of(photo, sigma, steps)
-        if not light:
-            return cls(values, values, torch.ones_like(values), clear, floor)
-        linear, slope = tangent(Gamma().inverse, photo)
-        return cls(linear.mean(1)[0], values, slope.square().mean(1)[0].sqrt(), clear, floor)
+        plane, slope = tangent(Gamma().inverse, photo) if light else (photo, torch.ones_like(photo))
+        slope = slope * (photo < white(noise))  # what is white has no noise
+        return cls(
+            plane.mean(1)[0],
+            photo.mean(1)[0],
+            slope.square().mean(1)[0].sqrt(),
+            unsaturated(photo, noise),
+            Floor.of(photo, noise, steps),
+        )
 
     def window(self, side: int = WINDOW) -> tuple["View", tuple[int, int]]:
         """The part of a side with the strongest edges, and its corner."""

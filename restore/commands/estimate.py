@@ -63,6 +63,7 @@ def estimated(source: str) -> dict[str, Any]:
         return {**told, "blur": None, "why": " ".join(str(error).split())}
     parameters, confidence = dict(blur.parameters), blur.confidence
     named = {"family": blur.family, "parameters": parameters, "confidence": confidence}
+    named["light"] = blur.light
     named["kernel_size"] = list(blur.kernel.shape[-2:])
     named["rivals"] = [
         {"family": one.family, "parameters": dict(one.parameters)} for one in blur.rivals
@@ -92,7 +93,8 @@ def _line(told: dict[str, Any]) -> str:
         said += f", shot noise of gain {noise['gain']:.4f} and sigma {noise['read_sigma']:.4f}"
     if blur is None:
         return f"{told['input']}: {said}; {told['why']}"
-    named = f"{blur['family']} blur {_numbers(blur)}".rstrip()
+    of = "light" if blur["light"] else "values"
+    named = f"{blur['family']} blur of {of}, {_numbers(blur)}".rstrip(", ")
     if "parts" in blur:
         rows, columns = blur["parts"]
         named += f", a kernel for each of {rows} x {columns} parts"

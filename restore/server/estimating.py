@@ -96,6 +96,7 @@ def _blur(photo: Photo) -> tuple[dict[str, Any], Photo | None]:
     told = {
         "family": found.family,
         "parameters": dict(found.parameters),
+        "light": found.light,
         "confidence": found.confidence,
         "kernel": f"{found.family}:{numbers}" if numbers else None,
         "kernel_size": list(found.kernel.shape),

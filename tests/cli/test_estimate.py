@@ -19,10 +19,14 @@ def test_noise_and_blur_are_told(folder: Path, photomend: Command) -> None:
     write(read(blurred(kernels.motion(13, 30), 3)), folder / "moved.png")
     outcome = photomend("estimate", "moved.png")
     assert outcome.code == 0 and outcome.err == ""
-    assert outcome.out.startswith("moved.png: noise 0.0") and "motion blur length" in outcome.out
+    assert (
+        outcome.out.startswith("moved.png: noise 0.0")
+        and "motion blur of values, length" in outcome.out
+    )
     told = json.loads(photomend("estimate", "--json", "moved.png").out)
     assert told["noise"]["sigma"] == pytest.approx(0.01, rel=0.1) and told["noise"]["gain"] is None
     assert told["blur"]["family"] == "motion" and told["size"] == [180, 180]
+    assert told["blur"]["light"] is False
     assert told["blur"]["parameters"]["length"] == pytest.approx(13, abs=1.5)
 
 

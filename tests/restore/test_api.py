@@ -345,11 +345,18 @@ def test_whether_light_was_blurred_or_values_shows(
     photo = png((255 * y.clamp(0, 1)).round().byte().numpy())
     report = restore.deblur(photo, kernel=kernel, **FAST).report
     trials = report["camera_trials"]
-    assert min(trials, key=trials.get) == ("none" if camera is None else "srgb")
+    assert set(trials) == {"none", "srgb"}
+    if kernel is not None:
+        assert min(trials, key=trials.get) == ("none" if camera is None else "srgb")
     assert (report["camera"] is None) == (camera is None)
 
 
 CAMERA, FILED, CODED = Camera(), Camera(jpeg=Jpeg(75)), Camera(curve=False, jpeg=Jpeg(75))
+
+
+def no_cost(result: Result) -> float:
+    """Estimates are not told apart by the prior."""
+    raise AssertionError
 
 
 def left_over(chi_square: float, **report: Any) -> Result:
@@ -383,13 +390,13 @@ def left_over(chi_square: float, **report: Any) -> Result:
         ([FILED, None], [4.0, 2.0, 9.0, 9.0, 1.0], None,
          [(FILED, 1, True), (FILED, 2, True), (None, 1, True), (None, 3, False),
           (None, 9, False)]),
-        # of cameras with one compression the likeliest is taken: photo and picture both count
-        ([CAMERA, None], [1.0, 0.9, 1.0],
+        # of cameras with one compression that explain the photo as well the likelier is taken
+        ([CAMERA, None], [0.94, 0.9, 1.0],
          None, [(CAMERA, 1, True), (None, 1, True), (CAMERA, 1, False)]),
         ([CAMERA, None], [1.14, 0.9, 1.0],
          None, [(CAMERA, 1, True), (None, 1, True), (None, 1, False)]),
         # what follows the noise is no likelier for that
-        ([CAMERA, None], [1.0, 0.5, 1.0],
+        ([CAMERA, None], [0.94, 0.5, 1.0],
          None, [(CAMERA, 1, True), (None, 1, True), (CAMERA, 1, False)]),
         ([FILED, CODED, None], [1.14, 0.9, 1.0],
          None, [(FILED, 1, True), (CODED, 1, True), (CODED, 1, False)]),
@@ -411,14 +418,10 @@ def test_the_errors_of_an_estimated_kernel_count_as_noise(
         return left_over(next(left), by=guess.camera)
 
     sigma = scale * KERNEL_ERROR
-    blind = Blind(torch.ones(1, 1), "free", {}, sigma, 0.5, {"evidence": {}})
-    found = [blind, replace(blind, light=True)]
+    blind = Blind(torch.ones(1, 1), "free", {}, sigma, 0.5, {"evidence": {"free:15": 50.0}})
+    found = [replace(blind, light=True, report={"evidence": {"free:15": 60.0}}), blind]
     hidden = {camera: sigma / 2 for camera in cameras}
-
-    def cost(result: Result) -> float:
-        return 0.1 if result.report["by"] in (None, CODED) else 0.0
-
-    report = with_estimate(found, noise, hidden, run, cost).report
+    report = with_estimate(found, noise, hidden, run, no_cost).report
     assert tried == expected
     assert report["blur"]["noise"] == sigma
 
@@ -451,7 +454,7 @@ def test_families_of_like_evidence_are_tried(left: dict[str, float], expected: A
     values = replace(first, rivals=tuple(rivals))
     light = replace(first, rivals=tuple(replace(one, light=True) for one in rivals), light=True)
     hidden = {CAMERA: None, None: None}
-    result = with_estimate([light, values], 0.01, hidden, run, lambda result: 0.0)
+    result = with_estimate([light, values], 0.01, hidden, run, no_cost)
     assert (result.report["blur"]["family"], result.report["by"]) == expected
     assert result.kernel is not None and int(result.kernel) == families.index(expected[0])
     assert [*result.report["blur_trials"]] == families
