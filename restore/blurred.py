@@ -16,7 +16,7 @@ from restore.restorer import Restorer
 LOOKS = (True, False)
 """At light and at values."""
 LONE = 75.0
-"""Nats that blur of light alone has to show: of sharp photos 4 in 48 showed some, up to 71."""
+"""Nats that blur of light alone has to show: some sharp photos show a little."""
 
 
 def blur_of(photo: Photo, sigma: float | None = None, *, parts: bool = True) -> Blind:

@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from operators.convolution import embedded
+from restore.blind.saturated import LEAST
 
 _SCALE = math.sqrt(0.5)
 _LEAST_SIZE = 5
@@ -29,7 +30,7 @@ _ROUNDS = 5
 _LAMBDA, _LEAST_LAMBDA, _DECAY = 4e-3, 1e-4, 1.1
 _MOST_BETA = 1e5
 _CUT, _LEAST_MASS = 0.05, 0.1
-REACH, _LEAST_CLEAR, _ALL = 0.25, 0.1, 0.999
+REACH, _ALL = 0.25, 0.999
 MU = 0.01
 """Of the pull between neighbours, in units of the mean strength of the parts' edges."""
 GAMMA = 3.0
@@ -138,7 +139,7 @@ def within(clear: Tensor, side: int) -> Tensor:
     1 everywhere where that leaves too little."""
     reach = max(1, round(side * REACH))
     near = F.max_pool2d((~clear).float()[:, None], 2 * reach + 1, 1, padding=reach)[:, 0]
-    enough = near.mean((1, 2), keepdim=True) < 1 - _LEAST_CLEAR
+    enough = near.mean((1, 2), keepdim=True) < 1 - LEAST
     return torch.where(enough, 1 - near, 1.0)
 
 

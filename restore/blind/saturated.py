@@ -15,7 +15,7 @@ from torch.nn.functional import max_pool2d
 GROWTH = 6
 """Pixels around white ones that are not trusted either: there noise decides what is white."""
 LEAST = 0.1
-"""Share of a plane that has to be trusted for the rest to be told from it."""
+"""Share of a plane that has to be trusted for anything to be told from that alone."""
 _TAU = 1e-3
 
 
