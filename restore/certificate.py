@@ -7,7 +7,8 @@ posterior has less, for it leans towards y by an unknown number of degrees of fr
 over parts of the photo tells where it is not explained: what moved by itself, burnt out, or lies
 at another distance. Over parts of the frequencies it tells whether what is left is noise, which
 has as much in each of them: a kernel that is nearly right leaves a residual of the right size, but
-all of it where the photo has its edges.
+all of it where the photo has its edges and this kernel passes nothing. No picture explains power
+there, so the parts are of like frequency and of like response.
 """
 
 import math
@@ -34,6 +35,9 @@ _DEVIATIONS = 4.0
 _SIGMA_TOLERANCE = 0.1
 _LEAST = 0.1
 _PARTS, _PART_SIDE = 16, 16
+# Frequencies of the first ring, around the lowest, each further one having as many as all before;
+# and parts of a ring by the operator's response.
+_FIRST, _RESPONSES = 64, 8
 # Of the photo's power at a frequency, what solvers and autoencoders leave of it without any noise.
 _LEFT = 4e-5
 # Below one level of 8 bits no noise is seen, and following the photo to the letter is right.
@@ -49,8 +53,8 @@ class Certificate:
     is too narrow, above all, leaves a picture that explains the photo and is not sharp. map holds
     the chi-square of each part of the measurement, rows from the top, at most 16 x 16 parts of at
     least 16 pixels, None where nothing was measured; unexplained is the share of parts above their
-    band. structure is the highest chi-square of at most 16 x 8 parts of the frequencies, and what
-    is accepted of it; None where the noise is not white, as in a JPEG.
+    band. structure is the chi-square of that part of the frequencies which exceeds most what is
+    accepted of it, and this; None where the noise is not white, as in a JPEG.
     """
 
     chi_square: list[float]
@@ -96,7 +100,11 @@ def certify(measurement: Measurement[Operator], x: Tensor) -> Certificate:
     structure: list[tuple[float, float] | None] = [None] * len(x)
     if not isinstance(chance, Tensor) or chance.ndim == 0:  # the noise is white
         contrast = (clean - clean.mean((2, 3), keepdim=True)) / variance.sqrt() * (residual != 0)
-        structure = _structure(residual, contrast, count)
+        response = _power(_response(measurement.operator, x))
+        structure = [
+            _structure(*each)
+            for each in zip(_power(residual), _power(contrast), response, count.cpu(), strict=True)
+        ]
     judged = [
         _verdict(*each, band) for each in zip(chi_square, unexplained, structure, strict=True)
     ]
@@ -139,27 +147,50 @@ def _parts(squares: Tensor, measured: Tensor) -> tuple[list[list[list[float | No
 
 
 def _structure(
-    residual: Tensor, contrast: Tensor, count: Tensor
-) -> list[tuple[float, float] | None]:
-    """The highest chi-square of parts of the frequencies of each image, and what is accepted.
+    residual: Tensor, contrast: Tensor, response: Tensor, count: Tensor
+) -> tuple[float, float]:
+    """The chi-square of the part of the frequencies that exceeds most what is accepted, and this.
 
-    residual and contrast, which may leave a share of its own: (B, C, h, w) in units of the noise, 0
-    where nothing was measured; count (B,): of the values that were.
+    residual, contrast, which may leave a share of its own, and response to a point: powers (h, w),
+    those in units of the noise; count: of the values that were measured.
     """
-    height, width = residual.shape[2:]
-    grid = max(1, min(_PARTS, height // _PART_SIDE)), max(1, min(_PARTS, width // _PART_SIDE) // 2)
-    share = (count / (height * width))[:, None]
-    parts = _powers(residual, grid) / (share + _LEFT * _powers(contrast, grid))
-    most = _highest(count / (grid[0] * grid[1]))
-    return [*zip(parts.amax(1).tolist(), most.tolist(), strict=True)]
+    parts = _like(response).flatten()
+    share = count / parts.numel()
+    sizes = parts.bincount().clamp(min=1)
+    left, allowed = (parts.bincount(one.flatten().double()) / sizes for one in (residual, contrast))
+    found, most = left / (share + _LEFT * allowed), _highest(share * sizes)
+    worst = (found / most).argmax()
+    return float(found[worst]), float(most[worst])
 
 
-def _powers(image: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Mean power of each part of the frequencies (B, parts), summed over channels."""
-    power = torch.stack(
-        [torch.fft.rfft2(one, norm="ortho").abs().square() for one in image.unbind(1)], 1
-    ).sum(1, keepdim=True)
-    return adaptive_avg_pool2d(torch.fft.fftshift(power, dim=2), grid).flatten(1)
+def _like(response: Tensor) -> Tensor:
+    """The part (h, w) that each frequency belongs to: rings, each split by the response."""
+    height, width = response.shape
+    down, right = (torch.fft.fftfreq(n, device=response.device) for n in (height, width))
+    inside = torch.pi * (down[:, None] ** 2 + right**2) * response.numel() / _FIRST
+    rings = inside.clamp(min=1).log2().ceil().long()
+    parts = torch.zeros_like(rings)
+    for ring in range(int(rings.max()) + 1):
+        within = rings == ring
+        values = response[within]
+        splits = max(1, min(_RESPONSES, len(values) // _FIRST))
+        some = values[:: max(1, len(values) // 10000)].sort().values
+        edges = some[[len(some) * n // splits for n in range(1, splits)]]
+        parts[within] = ring * _RESPONSES + torch.bucketize(values, edges, right=True)
+    return parts
+
+
+def _power(image: Tensor) -> Tensor:
+    """Power (B, h, w) at each frequency, summed over channels."""
+    spectra = (torch.fft.fft2(one, norm="ortho") for one in image.unbind(1))
+    return torch.stack([one.abs().square() for one in spectra]).sum(0).cpu()
+
+
+def _response(operator: Operator, x: Tensor) -> Tensor:
+    """What a white point in the middle of the picture becomes."""
+    point = torch.zeros_like(x)
+    point[..., x.shape[2] // 2, x.shape[3] // 2] = 1
+    return operator(point) - operator(torch.zeros_like(x))
 
 
 def _verdict(
