@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
+
+from torch import Tensor
 
 from operators.exposure import Camera
 from operators.noise import Noise
@@ -15,8 +18,6 @@ from restore.restorer import Restorer
 
 LOOKS = (True, False)
 """At light and at values."""
-LONE = 75.0
-"""Nats that blur of light alone has to show: some sharp photos show a little."""
 
 
 def blur_of(photo: Photo, sigma: float | None = None, *, parts: bool = True) -> Blind:
@@ -38,16 +39,14 @@ def blurs_of(
     pixels, steps = photo.pixels, steps_of(photo)
     if sigma is None and steps is not None:
         sigma = file_sigma(pixels, Camera(jpeg=jpeg_of(photo)))
-    found, refused = [], []
-    for light in looks:
-        try:
-            found.append(estimate_kernel(pixels, sigma=sigma, steps=steps, light=light))
-        except (NotBlurred, Unknowable) as error:
-            refused.append(error)
-    if len(looks) > 1 and len(found) == 1 and found[0].light and found[0].gain < LONE:
-        found.clear()
+    look = partial(_look, pixels, sigma=sigma, steps=steps)
+    seen = {light: look(light=light) for light in looks}
+    if any(isinstance(one, Blind) for one in seen.values()):  # then there is blur; trials tell more
+        refused = [light for light, one in seen.items() if not isinstance(one, Blind)]
+        seen |= {light: look(light=light, blurred=True) for light in refused}
+    found = [one for one in seen.values() if isinstance(one, Blind)]
     if not found:
-        raise refused[-1]
+        raise next(one for one in reversed(seen.values()) if isinstance(one, ValueError))
     found.sort(key=lambda one: -one.gain)
     if not parts:
         return found
@@ -56,6 +55,13 @@ def blurs_of(
     if of_parts is first:
         return found
     return [of_parts, *(varied(other, pixels, sigma=sigma, steps=steps) for other in others)]
+
+
+def _look(pixels: Tensor, **options: Any) -> Blind | NotBlurred | Unknowable:
+    try:
+        return estimate_kernel(pixels, **options)
+    except (NotBlurred, Unknowable) as error:
+        return error
 
 
 def blurs_by(

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from restore.blind.families import FAMILIES, Candidate, search
 from restore.blind.free import centred, free_kernel
-from restore.blind.seen import WINDOW, Floor, Unknowable, View
+from restore.blind.seen import WINDOW, Unknowable, View
 from restore.blind.spectrum import Spectrum
 from restore.noise_level import estimate_sigma
 
@@ -19,7 +19,7 @@ SHARP = 0.6
 """Blur of a smaller standard deviation a direction, in pixels, is none: lenses and pixels do it."""
 _CLEAR = 30.0
 _FREEDOM = 5  # nats that its many weights cost a free kernel: it follows the noise of the spectrum
-_LONE = 100  # nats: sharp photos reached 83, a picture of Levin et al. stands at 118
+_LONE = 100  # nats: sharp photos reached 97, a picture of Levin et al. stands at 118
 _NEAR = 40  # nats: by so much rounding and bent values misled the evidence about the family
 
 
@@ -73,6 +73,7 @@ def estimate_kernel(
     size: int | None = None,
     family: str = "auto",
     light: bool = False,
+    blurred: bool = False,
 ) -> Blind:
     """Estimate the one kernel that blurred a photo (1, C, H, W) in [0, 1].
 
@@ -82,6 +83,7 @@ def estimate_kernel(
     the support of a free kernel, in pixels, by default the most likely of 15, 21, 31 and 41.
     family: "motion", "disk", "gaussian", "free", or "auto" for the most likely of all.
     light: whether light was blurred, which the values are codes of (sRGB), and not the values.
+    blurred: whether it is known to be blurred: then whatever is likelier than no blur will do.
 
     NotBlurred or Unknowable where there is nothing to be found; ValueError for other arguments.
     """
@@ -90,36 +92,27 @@ def estimate_kernel(
     noise = float(estimate_sigma(photo)) if sigma is None else sigma
     view = View.of(photo, sigma, steps, light=light)
     try:
-        found = _blind(view, noise, size, family)
+        found = _blind(view, noise, size, family, blurred)
     except NotBlurred:
         if min(photo.shape[2:]) < WINDOW or size is not None:
             raise
         # Files that were sharpened or compressed after the blur show it better at half the size.
-        found = _enlarged(_blind(view.halved(), noise, size, family))
+        found = _enlarged(_blind(view.halved(), noise, size, family, blurred))
     rivals = tuple(replace(one, kernel=one.kernel.to(image), light=light) for one in found.rivals)
     return replace(found, kernel=found.kernel.to(image), rivals=rivals, light=light)
 
 
-def _blind(view: View, noise: float, size: int | None, family: str) -> Blind:
+def _blind(view: View, noise: float, size: int | None, family: str, blurred: bool) -> Blind:
     view, (top, left) = view.window()
     free = _free(view, size) if family in ("free", "auto") else []
-    looks = [view, *view.continued()]
-    # Rounding takes power as a blur does: that there is a blur has to show with rounding unknown;
-    # which it is, by what rounding has left.
-    known = view.floor
-    plain = known if known.steps is None else Floor(0.0, math.inf, None)
-    found, none = _shown([look._replace(floor=plain) for look in looks], family, free)
+    found, none = _shown([view, *view.continued()], family, free)
     best = max(found, key=lambda one: one.evidence)
-    if not _confirmed(best, found, none) or _spread(best.kernel) <= SHARP:
+    least = none if blurred else _least(found, none)
+    if best.evidence <= least or _spread(best.kernel) <= SHARP:
         raise NotBlurred(
             "image: no blur to be sure of; the likeliest has a standard deviation of"
             f" {_spread(best.kernel):.2f} pixels; if it is blurred, say how by its kernel"
         )
-    if known.steps is not None:
-        others, other = _shown(looks, family, free)
-        better = max(others, key=lambda one: one.evidence)
-        if better.evidence > other and _spread(better.kernel) > SHARP:
-            found, none, best = others, other, better
     evidence = {_title(one): one.evidence - none for one in found}
     report = {"evidence": evidence, "window": (top, left, *view.plane.shape), "reduction": 1}
 
@@ -131,15 +124,14 @@ def _blind(view: View, noise: float, size: int | None, family: str) -> Blind:
     return replace(told(best), rivals=tuple(rivals))
 
 
-def _confirmed(best: Candidate, found: list[Candidate], none: float) -> bool:
-    """Tell whether blur is more likely than none, by two sizes of a free kernel or by far.
+def _least(found: list[Candidate], none: float) -> float:
+    """What the evidence for blur has to exceed: that for none, by far where a free kernel of some
+    size has less.
 
-    On sharp photos one size may chance upon a kernel that suits the spectrum; others do not.
+    Of a blur kernels of all sizes tell, on sharp photos one may chance to suit the spectrum.
     """
-    free = [one for one in found if one.family == "free"]
-    likely = [one for one in free if one.evidence > none]
-    lone = best.family == "free" and len(free) > 1 and len(likely) < 2
-    return best.evidence > none + (_LONE if lone else 0)
+    alike = all(one.evidence > none for one in found if one.family == "free")
+    return none + (0 if alike else _LONE)
 
 
 def _rivals(best: Candidate, found: list[Candidate], none: float) -> list[Candidate]:
@@ -190,14 +182,18 @@ def _candidates(
     if free:
         evidence = observed.evidence([kernel for _, kernel in free]).tolist()
         pairs = zip(free, evidence, strict=True)
-        found += [Candidate(e - _FREEDOM, "free", (float(s),), kernel) for (s, kernel), e in pairs]
+        each = [Candidate(e - _FREEDOM, "free", (float(s),), kernel) for (s, kernel), e in pairs]
+        likelier = {one.parameters: one for one in sorted(each, key=lambda one: one.evidence)}
+        found += likelier.values()
     return found, float(observed.evidence([torch.ones(1, 1)]))
 
 
 def _free(view: View, size: int | None) -> list[tuple[int, Tensor]]:
-    """Free kernels of all sizes that the plane allows, or of one."""
+    """Free kernels of all sizes that the plane allows, or of one; where some of it is near white,
+    two of each: light may have been brighter, or the edges of what is white tell as much as any."""
     sizes = [s for s in SIZES if s <= min(view.plane.shape) // 4] if size is None else [size]
-    return [(s, free_kernel(view.plane, s, clear=view.clear)) for s in sizes]
+    masks = [view.clear] if view.clear.all() else [view.clear, None]
+    return [(s, free_kernel(view.plane, s, clear=clear)) for s in sizes for clear in masks]
 
 
 def _confidence(best: Candidate, found: list[Candidate], none: float) -> float:

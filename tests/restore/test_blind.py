@@ -8,6 +8,7 @@ from torch import Tensor
 
 from operators import kernels
 from restore.blind import Blind, NotBlurred, Unknowable, correlation, estimate, estimate_kernel
+from restore.blind.families import Candidate
 from restore.blind.seen import View
 from tests.drawings import NOISE, blurred, scene
 
@@ -83,6 +84,13 @@ def test_the_answer_repeats_and_the_photo_stays() -> None:
 def test_what_is_sharp_is_refused() -> None:
     with pytest.raises(NotBlurred, match="no blur"):
         estimate_kernel(blurred(torch.ones(1, 1)))
+
+
+def test_free_kernels_of_all_sizes_have_to_tell_of_a_blur() -> None:
+    kernel = kernels.disk(2)
+    sure = [Candidate(15.0 + n, "free", (n,), kernel) for n in (15.0, 21.0)]
+    assert estimate._least([Candidate(20.0, "disk", (2.0,), kernel), *sure], 10.0) == 10
+    assert estimate._least([*sure, Candidate(9.0, "free", (31.0,), kernel)], 10.0) == 110
 
 
 @pytest.mark.parametrize("family", ["motion", "free"])

@@ -15,7 +15,7 @@ from restore.blind.free import shrunk, within
 from restore.blind.saturated import GROWTH, continued, unsaturated
 from restore.blind.seen import View
 from restore.blind.spectrum import halved
-from restore.blurred import LONE, blur_of, blurs_of
+from restore.blurred import blur_of, blurs_of
 from restore.camera import jpeg_of, part_of, steps_of
 from restore.images import Photo, read
 from tests.drawings import blurred, night, scene
@@ -42,6 +42,16 @@ def test_a_sharp_jpeg_is_refused() -> None:
         blur_of(compressed(scene().expand(1, 3, -1, -1), 85))
 
 
+def test_twice_compressed_a_photo_that_is_known_to_be_blurred_still_tells_how() -> None:
+    kernel = kernels.random_walk(15, 0.5, 3)
+    once = compressed(blurred(kernel, side=128).expand(-1, 3, -1, -1), 75)
+    photo = compressed(once.pixels, 95)
+    with pytest.raises(NotBlurred):
+        estimate_kernel(photo.pixels, steps=steps_of(photo))
+    found = estimate_kernel(photo.pixels, steps=steps_of(photo), blurred=True)
+    assert correlation(found.kernel, kernel) > 0.75
+
+
 def test_a_photo_tells_whether_light_was_blurred() -> None:
     for light in (True, False):
         photo = replace(read(blurred(DISK, 3, 128, light=light)[0]), kind="bytes")
@@ -61,21 +71,21 @@ def test_only_files_are_looked_at_as_light(monkeypatch: pytest.MonkeyPatch) -> N
     assert blur_of(replace(photo, kind="path"), parts=False).light
 
 
-def test_blur_of_light_alone_has_to_be_clear(monkeypatch: pytest.MonkeyPatch) -> None:
-    def of_light(*_: object, light: bool, **__: object) -> Blind:
-        if not light:
-            raise NotBlurred("image: no blur")
-        return Blind(DISK, "free", {}, 0.01, 0.5, {"evidence": {"free:15": gain}}, light=True)
+@pytest.mark.parametrize("sure", [True, False])
+def test_where_one_look_is_sure_of_blur_the_other_need_not_be(
+    sure: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(*_: object, light: bool, blurred: bool = False, **__: object) -> Blind:
+        if light != sure and not blurred:
+            raise NotBlurred(f"image: no blur of {light}")
+        return Blind(DISK, "disk", {}, 0.01, 0.5, {"evidence": {"disk": 9 + light}}, light=light)
 
-    monkeypatch.setattr(blurring, "estimate_kernel", of_light)
+    monkeypatch.setattr(blurring, "estimate_kernel", told)
     photo = read(scene(64)[0].expand(3, -1, -1))
-    gain = LONE + 1
-    (found,) = blurs_of(photo, parts=False)
-    assert found.light
-    gain = LONE - 1
-    with pytest.raises(NotBlurred):
-        blurs_of(photo, parts=False)
-    assert blurs_of(photo, [True], parts=False)[0].gain == gain
+    assert [one.light for one in blurs_of(photo, parts=False)] == [True, False]
+    assert [one.light for one in blurs_of(photo, [sure], parts=False)] == [sure]
+    with pytest.raises(NotBlurred, match=f"of {not sure}"):
+        blurs_of(photo, [not sure], parts=False)
 
 
 @pytest.mark.parametrize("kernel", [DISK, kernels.random_walk(15, 0.5, 3)])
@@ -85,6 +95,14 @@ def test_lights_brighter_than_white_hide_no_blur(kernel: Tensor) -> None:
     found = estimate_kernel(y, light=True)
     assert correlation(found.kernel, kernel) > 0.98
     assert found.family == ("disk" if kernel is DISK else "free")
+
+
+@pytest.mark.parametrize("seed", [1, 6])
+def test_the_edges_of_what_is_white_and_no_brighter_tell_of_blur(seed: int) -> None:
+    kernel = kernels.random_walk(15, 0.5, seed)
+    y = blurred(kernel, side=160, drawing=lambda side: (1.25 * scene(side)).clamp(max=1))
+    assert float((y == 1).float().mean()) > 0.02
+    assert correlation(estimate_kernel(y).kernel, kernel) > 0.95
 
 
 def test_light_is_continued_as_it_came() -> None:
