@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from restore.blind.averaged import averaged
 from restore.blind.families import FAMILIES, Candidate, search
 from restore.blind.free import centred, free_kernel
 from restore.blind.seen import WINDOW, Unknowable, View
@@ -179,13 +180,22 @@ def _candidates(
 ) -> tuple[list[Candidate], float]:
     """The best of each family, and free kernels of some sizes; and the evidence for no blur."""
     found = [search(observed, name) for name in FAMILIES if family in (name, "auto")]
-    if free:
-        evidence = observed.evidence([kernel for _, kernel in free]).tolist()
-        pairs = zip(free, evidence, strict=True)
-        each = [Candidate(e - _FREEDOM, "free", (float(s),), kernel) for (s, kernel), e in pairs]
-        likelier = {one.parameters: one for one in sorted(each, key=lambda one: one.evidence)}
-        found += likelier.values()
+    found += _compared(observed, free) if free else []
     return found, float(observed.evidence([torch.ones(1, 1)]))
+
+
+def _compared(observed: Spectrum, free: list[tuple[int, Tensor]]) -> list[Candidate]:
+    """The likelier free kernel of each size, and the mean of those of several."""
+    evidence = observed.evidence([kernel for _, kernel in free]).tolist()
+    pairs = zip(free, evidence, strict=True)
+    each = [Candidate(e - _FREEDOM, "free", (float(s),), kernel) for (s, kernel), e in pairs]
+    best = {one.parameters: one for one in sorted(each, key=lambda one: one.evidence)}
+    found = [*best.values()]
+    if len(found) > 1:
+        mean = averaged([one.kernel for one in found], [one.evidence for one in found])
+        nats = float(observed.evidence([mean])) - _FREEDOM
+        found.append(Candidate(nats, "free", (), mean))
+    return found
 
 
 def _free(view: View, size: int | None) -> list[tuple[int, Tensor]]:
@@ -217,7 +227,7 @@ def _named(one: Candidate) -> dict[str, float]:
 
 
 def _title(one: Candidate) -> str:
-    return one.family + ":" + ",".join(f"{p:.4g}" for p in one.parameters)
+    return one.family + ":" + (",".join(f"{p:.4g}" for p in one.parameters) or "mean")
 
 
 def _require(image: Tensor, sigma: float | None, size: int | None, family: str) -> None:
