@@ -19,7 +19,7 @@ SIZES = (15, 21, 31, 41)
 SHARP = 0.6
 """Blur of a smaller standard deviation a direction, in pixels, is none: lenses and pixels do it."""
 _CLEAR = 30.0
-_FREEDOM = 5  # nats that its many weights cost a free kernel: it follows the noise of the spectrum
+_FREEDOM = 10  # nats that its many weights cost a free kernel: it follows the noise of the spectrum
 _LONE = 100  # nats: sharp photos reached 97, a picture of Levin et al. stands at 118
 _NEAR = 40  # nats: by so much rounding and bent values misled the evidence about the family
 

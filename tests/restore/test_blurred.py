@@ -2,14 +2,17 @@
 
 import io
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 from torch import Tensor
 
-from operators import kernels
+from operators import Blur, Gaussian, Identity, Seeds, kernels, simulate
+from operators.exposure import Camera, Exposure
 from restore import blurred as blurring
+from restore.bench import protocol
 from restore.blind import Blind, NotBlurred, correlation, estimate_kernel
 from restore.blind.free import shrunk, within
 from restore.blind.saturated import GROWTH, continued, unsaturated
@@ -181,3 +184,31 @@ def test_the_part_that_is_tried_is_the_one_with_edges() -> None:
     assert part.shape[2:] == (512, 512) and float(part.var()) > 0.5 * float(
         sky[..., 900:, 100:].var()
     )
+
+
+@pytest.mark.slow
+def test_sharp_files_are_refused_and_blurred_ones_are_not(data_folder: Path) -> None:
+    """Photographs with noise, compressed once or twice; the same behind a random walk, in light."""
+    camera = Camera(clip=False, bits=16)
+    refused: dict[bool, list[bool]] = {True: [], False: []}
+    for found in protocol.find_pictures(data_folder, 4):
+        x = protocol.load_picture(*found).pixels
+        walk = Exposure(Blur(kernels.random_walk(19, 0.5, 3), "valid"), camera)
+        sharp, shaken = (simulate(one, Gaussian(0.01), x, Seeds(1)).y for one in (Identity(), walk))
+        for qualities in ((93,), (80,), (50,), (60, 93)):
+            refused[True].append(_refused(sharp, qualities))
+        for qualities in ((93,), (80,)):
+            refused[False].append(_refused(shaken, qualities))
+    assert sum(refused[True]) >= 0.95 * len(refused[True])
+    assert sum(refused[False]) <= 0.1 * len(refused[False])
+
+
+def _refused(pixels: Tensor, qualities: tuple[int, ...]) -> bool:
+    for quality in qualities:
+        photo = compressed(pixels, quality)
+        pixels = photo.pixels
+    try:
+        blur_of(photo, parts=False)
+    except NotBlurred:
+        return True
+    return False
