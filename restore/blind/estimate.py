@@ -106,41 +106,41 @@ def estimate_kernel(
 def _blind(view: View, noise: float, size: int | None, family: str, blurred: bool) -> Blind:
     view, (top, left) = view.window()
     free = _free(view, size) if family in ("free", "auto") else []
-    found, none = _shown([view, *view.continued()], family, free)
+    found = _shown([view, *view.continued()], family, free)
     best = max(found, key=lambda one: one.evidence)
-    least = none if blurred else _least(found, none)
+    least = 0 if blurred else _least(found)
     if best.evidence <= least or _spread(best.kernel) <= SHARP:
         raise NotBlurred(
             "image: no blur to be sure of; the likeliest has a standard deviation of"
             f" {_spread(best.kernel):.2f} pixels; if it is blurred, say how by its kernel"
         )
-    evidence = {_title(one): one.evidence - none for one in found}
+    evidence = {_title(one): one.evidence for one in found}
     report = {"evidence": evidence, "window": (top, left, *view.plane.shape), "reduction": 1}
 
     def told(one: Candidate) -> Blind:
-        sure = _confidence(one, found, none)
+        sure = _confidence(one, found)
         return Blind(one.kernel, one.family, _named(one), noise, sure, report)
 
-    rivals = [told(one) for one in _rivals(best, found, none)]
+    rivals = [told(one) for one in _rivals(best, found)]
     return replace(told(best), rivals=tuple(rivals))
 
 
-def _least(found: list[Candidate], none: float) -> float:
-    """What the evidence for blur has to exceed: that for none, by far where a free kernel of some
+def _least(found: list[Candidate]) -> float:
+    """What the evidence for blur has to exceed: by far that for none, where a free kernel of some
     size has less.
 
     Of a blur kernels of all sizes tell, on sharp photos one may chance to suit the spectrum.
     """
-    alike = all(one.evidence > none for one in found if one.family == "free")
-    return none + (0 if alike else _LONE)
+    alike = all(one.evidence > 0 for one in found if one.family == "free")
+    return 0 if alike else _LONE
 
 
-def _rivals(best: Candidate, found: list[Candidate], none: float) -> list[Candidate]:
+def _rivals(best: Candidate, found: list[Candidate]) -> list[Candidate]:
     """The best of every other family that may be the blur as well, the likeliest first.
 
     Half of the evidence makes one worth trying, but a free kernel, which is never far behind.
     """
-    half, near = (best.evidence + none) / 2, best.evidence - _NEAR
+    half, near = best.evidence / 2, best.evidence - _NEAR
     others: dict[str, Candidate] = {}
     for one in sorted(found, key=lambda one: -one.evidence):
         least = max(half, near) if one.family == "free" else half
@@ -167,21 +167,22 @@ def _enlarged(found: Blind) -> Blind:
     return replace(found, kernel=kernel, parameters=parameters, report=report, rivals=rivals)
 
 
-def _shown(
-    looks: list[View], family: str, free: list[tuple[int, Tensor]]
-) -> tuple[list[Candidate], float]:
-    """The candidates by the look that shows most of a blur: what is wrong with one hides it."""
-    shown = [_candidates(look.spectrum(), family, free) for look in looks]
-    return max(shown, key=lambda one: max(each.evidence for each in one[0]) - one[1])
+def _shown(looks: list[View], family: str, free: list[tuple[int, Tensor]]) -> list[Candidate]:
+    """The candidates, each by the look that shows most of it: what is wrong with one hides it."""
+    found: dict[tuple[str, tuple[float, ...]], Candidate] = {}
+    for look in looks:
+        for one in _candidates(look.spectrum(), family, free):
+            key = (one.family, one.parameters if one.family == "free" else ())
+            found[key] = max(found.get(key, one), one, key=lambda one: one.evidence)
+    return [*found.values()]
 
 
-def _candidates(
-    observed: Spectrum, family: str, free: list[tuple[int, Tensor]]
-) -> tuple[list[Candidate], float]:
-    """The best of each family, and free kernels of some sizes; and the evidence for no blur."""
+def _candidates(observed: Spectrum, family: str, free: list[tuple[int, Tensor]]) -> list[Candidate]:
+    """The best of each family, and free kernels of some sizes, by their evidence above no blur."""
     found = [search(observed, name) for name in FAMILIES if family in (name, "auto")]
     found += _compared(observed, free) if free else []
-    return found, float(observed.evidence([torch.ones(1, 1)]))
+    none = float(observed.evidence([torch.ones(1, 1)]))
+    return [one._replace(evidence=one.evidence - none) for one in found]
 
 
 def _compared(observed: Spectrum, free: list[tuple[int, Tensor]]) -> list[Candidate]:
@@ -206,12 +207,12 @@ def _free(view: View, size: int | None) -> list[tuple[int, Tensor]]:
     return [(s, free_kernel(view.plane, s, clear=clear)) for s in sizes for clear in masks]
 
 
-def _confidence(best: Candidate, found: list[Candidate], none: float) -> float:
+def _confidence(best: Candidate, found: list[Candidate]) -> float:
     """Give how far free estimates agree with the best, and how clear it is that there is blur."""
     others = [one.kernel for one in found if one.family == "free" and one is not best]
     alike = sorted(correlation(best.kernel, other) for other in others)
     agreement = (alike[len(alike) // 2] + alike[(len(alike) - 1) // 2]) / 2 if alike else 1.0
-    return min(agreement, 1.0) * (1 - math.exp(-(best.evidence - none) / _CLEAR))
+    return min(agreement, 1.0) * (1 - math.exp(-best.evidence / _CLEAR))
 
 
 def _spread(kernel: Tensor) -> float:

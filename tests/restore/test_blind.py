@@ -88,9 +88,9 @@ def test_what_is_sharp_is_refused() -> None:
 
 def test_free_kernels_of_all_sizes_have_to_tell_of_a_blur() -> None:
     kernel = kernels.disk(2)
-    sure = [Candidate(15.0 + n, "free", (n,), kernel) for n in (15.0, 21.0)]
-    assert estimate._least([Candidate(20.0, "disk", (2.0,), kernel), *sure], 10.0) == 10
-    assert estimate._least([*sure, Candidate(9.0, "free", (31.0,), kernel)], 10.0) == 110
+    sure = [Candidate(5.0 + n, "free", (n,), kernel) for n in (15.0, 21.0)]
+    assert estimate._least([Candidate(20.0, "disk", (2.0,), kernel), *sure]) == 0
+    assert estimate._least([*sure, Candidate(-1.0, "free", (31.0,), kernel)]) == 100
 
 
 @pytest.mark.parametrize("family", ["motion", "free"])
