@@ -13,7 +13,7 @@ Size = tuple[int, int]
 
 LARGE, LARGE_CPU = 2**21, 2**18
 """Values from which on planes are filtered one by one: that takes a third of the memory between,
-and half of the time where a processor's cache holds no more."""
+and less time where a processor's cache holds no more."""
 
 
 def pad(x: Tensor, before: Size, after: Size, boundary: Boundary) -> Tensor:

@@ -6,7 +6,8 @@ likely (`restore.blind.spectrum`), and whether parts of the photo were blurred d
 (`restore.blind.varying`).
 """
 
-from restore.blind.estimate import Blind, NotBlurred, correlation, estimate_kernel
+from restore.blind.averaged import correlation
+from restore.blind.estimate import Blind, NotBlurred, estimate_kernel
 from restore.blind.seen import Unknowable
 
 __all__ = ["Blind", "NotBlurred", "Unknowable", "correlation", "estimate_kernel"]

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from restore.blind.averaged import averaged
+from restore.blind.averaged import averaged, correlation
 from restore.blind.families import FAMILIES, Candidate, search
 from restore.blind.free import centred, free_kernel
 from restore.blind.seen import WINDOW, Unknowable, View
@@ -20,16 +20,8 @@ SHARP = 0.6
 """Blur of a smaller standard deviation a direction, in pixels, is none: lenses and pixels do it."""
 _CLEAR = 30.0
 _FREEDOM = 10  # nats that its many weights cost a free kernel: it follows the noise of the spectrum
-_LONE = 100  # nats: sharp photos reached 97, a picture of Levin et al. stands at 118
+_LONE = 100  # nats: by nearly as much may a free kernel of one size chance to suit a sharp photo
 _NEAR = 40  # nats: by so much rounding and bent values misled the evidence about the family
-
-
-def correlation(one: Tensor, other: Tensor) -> float:
-    """Give the largest normalised cross-correlation of two kernels over shifts, in [0, 1]."""
-    shape = [sum(sides) for sides in zip(one.shape, other.shape, strict=True)]
-    spectra = [torch.fft.rfft2(kernel.double(), s=shape) for kernel in (one, other)]
-    products = torch.fft.irfft2(spectra[0].conj() * spectra[1], s=shape)
-    return float(products.max() / (one.double().norm() * other.double().norm()))
 
 
 class NotBlurred(ValueError):

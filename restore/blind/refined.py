@@ -23,7 +23,8 @@ from operators.noise import Gaussian
 from operators.seeds import Seeds
 from operators.varying import blur_by
 from priors.base import Prior
-from restore.blind.estimate import Blind, correlation
+from restore.blind.averaged import CUT, correlation
+from restore.blind.estimate import Blind
 from restore.blind.free import centred, cut, fitted, gradient, within
 from restore.blind.seen import View
 from restore.preparation import padding
@@ -35,9 +36,6 @@ DOUBT, LEAST = 3.0, 0.012
 """Noise that the picture is told of: in units of the photo's, and at least, on [0, 1]."""
 GROWTH = 3
 """Pixels by which a kernel may grow a side and turn."""
-CUT = 0.02
-"""Share of the largest weight below which one is none: finer than for a start, whose faint weights
-are its errors; without those of the truth the kernel ends too soon."""
 ALIKE = 0.6
 """Correlation with the start below which the turns went astray."""
 

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from restore.blind.estimate import SIZES, Blind, correlation
+from restore.blind.averaged import correlation
+from restore.blind.estimate import SIZES, Blind
 from restore.blind.free import free_kernels
 from restore.blind.seen import Unknowable, View
 from restore.blind.spectrum import Spectrum
