@@ -20,6 +20,8 @@ Planes = tuple[Tensor, Tensor, Tensor]
 Rounding = Callable[[Tensor], Tensor]
 FACTORS = {"4:4:4": (1, 1), "4:2:2": (1, 2), "4:4:0": (2, 1), "4:2:0": (2, 2)}
 """By how much the rows and the columns of the chroma are reduced."""
+TRANSPOSED = (5, 6, 7, 8)
+"""Orientations of files whose rows are the photo's columns."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +132,11 @@ class Jpeg(Operator):
             given = [like.new_tensor(table) for table in self.quality]
         luma, blue, red = (given[min(k, len(given) - 1)].reshape(8, 8) for k in range(3))
         return luma, blue, red
+
+    def luma_steps(self, like: Tensor) -> Tensor:
+        """Give the steps (8, 8) of Y's coefficients on [0, 1], upright as the pixels are."""
+        steps = self.tables(like)[0] / 255
+        return steps.T if self.orientation in TRANSPOSED else steps
 
     @property
     def factors(self) -> tuple[int, int]:

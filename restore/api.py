@@ -74,11 +74,12 @@ def deblur(
     cameras = rivals(likeliest) if camera == "auto" else [likeliest]
     found = [] if kernel is not None else blurs_by(seen, cameras, noise, made(options)[0])
     given = found[0].kernel if found else kernels.as_kernel(kernel)
+    whole = {**options, "by_size": bool(found)}
 
     def run(guess: Guess, noise: float | Noise | None, *, trial: bool = False) -> Result:
         weights = guess.blur.kernel if guess.blur else given
         of = part_of(seen, weights, boundary, known=not found) if trial else seen
-        asked = (1, True, trial_options(options, solver)) if trial else (samples, polish, options)
+        asked = (1, True, trial_options(options, solver)) if trial else (samples, polish, whole)
         return _deblurred(of, weights, boundary, guess.camera, noise, seed, *asked)
 
     hidden = {one: file_sigma(seen.pixels, one) for one in cameras}

@@ -23,8 +23,6 @@ LEAST_BLOCKS = 64
 PART, SMALL = 512, 192
 """Sides of the part of a photo by which its camera is told, in pixels, where the kernel's errors
 are to be told as well, and where it is known; multiples of blocks'."""
-TRANSPOSED = (5, 6, 7, 8)
-"""Orientations of files whose rows are the photo's columns."""
 LOW = (1, 8, 9)
 """The coefficients that tell whether a block is flat."""
 
@@ -102,10 +100,7 @@ def jpeg_of(photo: Photo) -> Jpeg | None:
 def steps_of(photo: Photo) -> Tensor | None:
     """The steps (8, 8) of the luma of a JPEG on [0, 1], upright as its pixels; None for others."""
     jpeg = jpeg_of(photo)
-    if jpeg is None:
-        return None
-    steps = jpeg.tables(photo.pixels)[0] / 255
-    return steps.T if photo.orientation in TRANSPOSED else steps
+    return None if jpeg is None else jpeg.luma_steps(photo.pixels)
 
 
 def file_sigma(pixels: Tensor, camera: Camera | None) -> float | None:

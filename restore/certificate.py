@@ -8,7 +8,8 @@ over parts of the photo tells where it is not explained: what moved by itself, b
 at another distance. Over parts of the frequencies it tells whether what is left is noise, which
 has as much in each of them: a kernel that is nearly right leaves a residual of the right size, but
 all of it where the photo has its edges and this kernel passes nothing. No picture explains power
-there, so the parts are of like frequency and of like response.
+there, so the parts are of like frequency and of like response. Of a blur the photo itself tells
+more: kernels like the given one may be far likelier (`restore.blind.given`).
 """
 
 import math
@@ -23,11 +24,13 @@ from torch.nn.functional import adaptive_avg_pool2d
 from operators.base import Operator
 from operators.linearised import expected, linearised
 from operators.measurement import Measurement
+from restore.blind.given import Likelier, likelier
 from restore.solvers.base import QUANTISATION
 
 CONSISTENT = "consistent with the photo"
 UNEXPLAINED = "does not explain the photo: kernel, noise or mask may be wrong"
 STRUCTURED = "does not explain the photo: what it leaves is not noise; the kernel may be wrong"
+UNLIKELY = "does not explain the photo: its spectrum speaks against the kernel"
 OVERFITTED = "follows the noise (over-fitted)"
 
 _DEVIATIONS = 4.0
@@ -54,7 +57,8 @@ class Certificate:
     the chi-square of each part of the measurement, rows from the top, at most 16 x 16 parts of at
     least 16 pixels, None where nothing was measured; unexplained is the share of parts above their
     band. structure is the chi-square of that part of the frequencies which exceeds most what is
-    accepted of it, and this; None where the noise is not white, as in a JPEG.
+    accepted of it, and this; None where the noise is not white, as in a JPEG. likelier: of a blur
+    the likeliest kernel like that which was given; None where a photo does not tell of it.
     """
 
     chi_square: list[float]
@@ -64,6 +68,7 @@ class Certificate:
     map: list[list[list[float | None]]]
     unexplained: list[float]
     structure: list[tuple[float, float] | None]
+    likelier: list[Likelier | None]
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields as JSON-able values."""
@@ -71,19 +76,21 @@ class Certificate:
 
 
 @torch.no_grad()
-def certify(measurement: Measurement[Operator], x: Tensor) -> Certificate:
+def certify(measurement: Measurement[Operator], x: Tensor, *, by_size: bool = False) -> Certificate:
     """Judge restored pictures x (B, C, H, W) in [0, 1] against the measurement.
 
     The noise is taken as no smaller than the rounding of 8 bits. Values that do not depend on the
     picture, as under a mask, do not count. The upper end of the band is four standard deviations
     of the noise's chance plus a sigma that may be 10 % too small; the lower end is 0.1, and 0
-    where sigma is below 1/255. ValueError when x has not the shape that the measurement asks for.
+    where sigma is below 1/255. by_size: to look at no more than the size of what is left, as where
+    a kernel was estimated, whose errors count as noise, but are none. ValueError when x has not the
+    shape that the measurement asks for.
     """
     if tuple(x.shape) != tuple(measurement.image_shape):
         raise ValueError(
             f"x: shape {tuple(x.shape)}; the measurement is one of {tuple(measurement.image_shape)}"
         )
-    chance = expected(measurement, x)
+    chance, given = expected(measurement, x), measurement
     measurement = linearised(measurement, x)
     clean = measurement.operator(x)
     variance = measurement.noise.variance(clean).clamp(min=QUANTISATION**2)
@@ -98,27 +105,18 @@ def certify(measurement: Measurement[Operator], x: Tensor) -> Certificate:
     )
     parts, unexplained = _parts(squares, measured)
     structure: list[tuple[float, float] | None] = [None] * len(x)
-    if not isinstance(chance, Tensor) or chance.ndim == 0:  # the noise is white
+    if not by_size and (not isinstance(chance, Tensor) or chance.ndim == 0):  # the noise is white
         contrast = (clean - clean.mean((2, 3), keepdim=True)) / variance.sqrt() * (residual != 0)
         response = _power(_response(measurement.operator, x))
         structure = [
             _structure(*each)
             for each in zip(_power(residual), _power(contrast), response, count.cpu(), strict=True)
         ]
-    judged = [
-        _verdict(*each, band) for each in zip(chi_square, unexplained, structure, strict=True)
-    ]
+    others: list[Likelier | None] = [None] * len(x) if by_size else likelier(given)
+    each = zip(chi_square, unexplained, structure, others, strict=True)
+    judged = [_verdict(*one, band) for one in each]
     accepted = [one.startswith(CONSISTENT) for one in judged]
-    return Certificate(chi_square, band, accepted, judged, parts, unexplained, structure)
-
-
-def by_size(certificate: dict[str, Any]) -> dict[str, Any]:
-    """Give the certificate, as by `to_dict`, of a kernel that was estimated: its errors count as
-    noise, so that what is left has the size of noise at best, but is none."""
-    pairs = zip(certificate["chi_square"], certificate["unexplained"], strict=True)
-    judged = [_verdict(*each, None, certificate["band"]) for each in pairs]
-    accepted = [one.startswith(CONSISTENT) for one in judged]
-    return {**certificate, "accepted": accepted, "verdict": judged}
+    return Certificate(chi_square, band, accepted, judged, parts, unexplained, structure, others)
 
 
 def _highest(count: Tensor) -> Tensor:
@@ -197,14 +195,19 @@ def _verdict(
     chi_square: float,
     unexplained: float,
     structure: tuple[float, float] | None,
+    other: Likelier | None,
     band: Sequence[float],
 ) -> str:
     if chi_square < band[0]:
         return OVERFITTED
+    far = other is not None and other.far
+    cure = str(other) if far else ""
     if not chi_square <= band[1]:
-        return UNEXPLAINED
+        return UNEXPLAINED + cure
     if structure is not None and structure[0] > structure[1]:
-        return STRUCTURED
+        return STRUCTURED + cure
+    if far:
+        return UNLIKELY + cure
     return f"{CONSISTENT}, but for {unexplained:.1%} of it" if unexplained else CONSISTENT
 
 

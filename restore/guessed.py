@@ -18,7 +18,6 @@ from operators.exposure import Camera
 from operators.noise import Noise
 from restore import solvers
 from restore.blind import Blind
-from restore.certificate import by_size
 from restore.preparation import OWN
 from restore.result import Result
 from restore.solvers import Solver
@@ -99,8 +98,8 @@ def trial_options(options: dict[str, Any], solver: Solver) -> dict[str, Any]:
     own = {name: value for name, value in options.items() if name in OWN}
     if solvers.title(solver) == "tradeoff":
         steps = STEPS + STEPS // 4  # of five the last is not of dpir, and left out
-        return {**own, "solver": solver, "steps": steps, "fidelity": 1.0}
-    return {**own, "solver": "dpir", "steps": STEPS}
+        return {**own, "solver": solver, "steps": steps, "fidelity": 1.0, "by_size": True}
+    return {**own, "solver": "dpir", "steps": STEPS, "by_size": True}
 
 
 def with_kernel(
@@ -137,8 +136,7 @@ def with_estimate(
         result = run(plan.guess, _fitting(plan.noise, result))
     blur = plan.guess.blur or found[0]
     told = {name: getattr(blur, name) for name in TOLD}
-    judged = by_size(result.report["certificate"])
-    report = {**result.report, "certificate": judged, "blur": {**told, **blur.report}}
+    report = {**result.report, "blur": {**told, **blur.report}}
     return replace(result, kernel=blur.kernel.cpu(), report=report | plan.compared)
 
 

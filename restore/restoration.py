@@ -46,12 +46,13 @@ class Restoration(Iterator[State]):
         seeds: tuple[int, ...],
         samples: int,
         polish: bool,
+        by_size: bool,
         options: dict[str, Any],
         estimated: bool,
     ) -> None:
         self.restorer, self.measurement, self.photo = restorer, measurement, photo
         self.seeds, self.samples, self.polish = seeds, samples, polish
-        self.options, self.estimated = options, estimated
+        self.by_size, self.options, self.estimated = by_size, options, estimated
         self.shape = measurement.image_shape
         operator = measurement.operator
         filed = isinstance(operator, Exposure) and operator.camera.jpeg is not None
@@ -199,7 +200,7 @@ class Restoration(Iterator[State]):
             "peak_memory_bytes": devices.peak_memory(),
             **(operator.told(self.measurement, pixels) if isinstance(operator, Bent) else {}),
             "prior_ceiling_db": self._ceiling(pixels),
-            "certificate": certify(self.measurement, pixels).to_dict(),
+            "certificate": certify(self.measurement, pixels, by_size=self.by_size).to_dict(),
         }
 
 

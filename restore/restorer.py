@@ -113,6 +113,7 @@ class Restorer:
         seed: int | Sequence[int] = 0,
         samples: int = 1,
         polish: bool = True,
+        by_size: bool = False,
         **options: Any,
     ) -> Restoration:
         """A restoration to iterate step by step; leaving the loop cancels it.
@@ -121,7 +122,8 @@ class Restorer:
         deviation on [0, 1], or a noise model; estimated from y when None; 0 is that of 8 bits, but
         refused by solvers whose likelihood needs more. seed: one integer for the first image (the
         next take the following ones), or one an image. samples: how many are drawn; their mean and
-        spread are reported. polish: end with a projection onto the data. ValueError for a negative
+        spread are reported. polish: end with a projection onto the data. by_size: judge by the size
+        of what is left alone, as where the operator is an estimate. ValueError for a negative
         noise, samples < 1, a y that is not finite or not the operator's; TypeError for an operator
         or option that the solver does not take; PhotoError. solvers.Divergence while iterating.
         """
@@ -140,7 +142,8 @@ class Restorer:
         measurement = Measurement(pixels.float(), operator, model).to(self.device)
         seeds = image_seeds(seed, len(pixels))
         check_fit(measurement)
-        return Restoration(self, measurement, photo, seeds, samples, polish, chosen, estimated)
+        asked = (seeds, samples, polish, by_size)
+        return Restoration(self, measurement, photo, *asked, chosen, estimated)
 
     def at_once(self, shape: Shape, samples: int, each: int = PICTURE) -> int:
         """How many of so many samples of pictures of a shape are drawn as one batch.

@@ -27,6 +27,8 @@ from restore.restorer import Restorer
 SOLVERS, SIGMA = ("dps", "diffpir"), 0.025
 REPEATS, LONG = 5, 1.0
 """So often an operator is timed, or until that many seconds."""
+TURNS = 3
+"""So often a solver is timed, in each library in turn; medians count."""
 
 
 class Pictures(Prior):
@@ -103,8 +105,8 @@ def main(
     """Time operators, forward and adjoint, and DPS and DiffPIR with one network, in both libraries.
 
     sizes: sides of the pictures, multiples of 4; batches: how many at once; steps: evaluations of
-    the network by each solver, at the first size. Writes report.json and report.md into output.
-    ImportError without deepinv.
+    the network by each solver, at the first two sizes. Writes report.json and report.md into
+    output. ImportError without deepinv.
     """
     import deepinv
 
@@ -116,9 +118,10 @@ def main(
             rows += timed_operator(pair, size, batch)
             report(_told(rows[-2:]))
     found: list[dict[str, Any]] = []
-    for pair, name in product(pairs(sizes[0]), SOLVERS):
-        found.append(timed_solver(name, pair, sizes[0], restorer.prior, steps))
-        report(_told(found[-1:]))
+    for size in sizes[:2]:
+        for pair, name in product(pairs(size), SOLVERS):
+            found.append(timed_solver(name, pair, size, restorer.prior, steps))
+            report(_told(found[-1:]))
     summary = {
         "deepinv": deepinv.__version__,
         "threads": torch.get_num_threads(),
@@ -167,19 +170,22 @@ def timed_solver(name: str, pair: Pair, size: int, prior: Prior, steps: int) -> 
     x = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0))
     measurement = simulate(pair.ours, Gaussian(SIGMA), x, Seeds(0))
     row: dict[str, Any] = {"name": f"{name}, {pair.name}", "size": size, "batch": 1}
+    runs: dict[tuple[str, int], list[tuple[float, ...]]] = {}
+    for turn, side, count in product(range(1 + TURNS), ("ours", "theirs"), (2, steps)):
+        pictures = Pictures(prior, watch := Stopwatch())
+        began = clock(x.device)
+        _run(name, side == "ours", pair, measurement, pictures, count)
+        whole = clock(x.device) - began
+        if turn:  # the first one for spectra and the like
+            outside = whole - watch.seconds[NETWORK]
+            runs.setdefault((side, count), []).append((pictures.evaluations, whole, outside))
     for side in ("ours", "theirs"):
-        times = []
-        for count in (2, 2, steps):  # the first one for spectra and the like
-            pictures = Pictures(prior, watch := Stopwatch())
-            began = clock(x.device)
-            _run(name, side == "ours", pair, measurement, pictures, count)
-            whole = clock(x.device) - began
-            times.append((pictures.evaluations, whole, whole - watch.seconds[NETWORK]))
-        _, (few, short, short_outside), (many, long, long_outside) = times
-        row[side] = (long_outside - short_outside) / (many - few)
-        row[f"{side}_whole"] = (long - short) / (many - few)
-        row[f"{side}_start"] = short_outside - few * row[side]
-        row[f"{side}_evaluations"] = many
+        (few, *short), (many, *long) = (
+            map(median, zip(*runs[side, count], strict=True)) for count in (2, steps)
+        )
+        each, row[side] = ((b - a) / (many - few) for a, b in zip(short, long, strict=True))
+        row |= {f"{side}_whole": each, f"{side}_start": short[1] - few * row[side]}
+        row[f"{side}_evaluations"] = int(many)
     whole = row["ours_whole"] / row["theirs_whole"]
     return {**row, "ratio": row["ours"] / row["theirs"], "whole_ratio": whole}
 

@@ -23,7 +23,8 @@ SLOPE, SLOPE_SPREAD = -2.8, 0.35
 """Exponent of the power spectra of photos and how much it varies."""
 _SPREADS = (SLOPE_SPREAD, 0.3, 0.3, 0.15, 0.15)
 _WEIGHT = 0.1  # of a frequency: neighbours share what the model of S misses
-_EPSILON = 3e-3
+EPSILON = 3e-3
+"""What of their spectrum S photos keep where a kernel passes nothing."""
 # Variance of the sharp photo's detail, and how much its logarithm may exceed that: more contrast
 # than values in [0, 1] can have would let epsilon alone explain a sharp photo.
 _CONTRAST, _CONTRAST_SPREAD = 0.05, 0.3
@@ -35,7 +36,7 @@ _CHUNK = 1_000_000
 @dataclass(frozen=True, eq=False)
 class Spectrum:
     """Powers (F,) of a photo and its noise's at frequencies of an n x n grid, with their directions
-    b (F, 6)."""
+    b (F, 6); epsilon: the share of S that no kernel takes away."""
 
     powers: Tensor
     basis: Tensor
@@ -43,12 +44,13 @@ class Spectrum:
     n: int
     variance: Tensor
     pieces: float
+    epsilon: float = EPSILON
 
     def thinned(self, step: int) -> "Spectrum":
         """Keep every step-th frequency."""
         places = self.places[::step]
         powers, basis, variance = self.powers[::step], self.basis[::step], self.variance[::step]
-        return Spectrum(powers, basis, places, self.n, variance, self.pieces * step)
+        return Spectrum(powers, basis, places, self.n, variance, self.pieces * step, self.epsilon)
 
     def evidence(self, kernels: list[Tensor], iterations: int = 12) -> Tensor:
         """Give the log evidence (N,) of N kernels, in nats."""
@@ -63,7 +65,7 @@ class Spectrum:
 
     def _gain(self, kernel: Tensor) -> Tensor:
         transfer: Tensor = torch.fft.rfft2(embedded(kernel.double(), (self.n, self.n)))
-        return (transfer.real**2 + transfer.imag**2).flatten()[self.places] + _EPSILON
+        return (transfer.real**2 + transfer.imag**2).flatten()[self.places] + self.epsilon
 
     def _maximum(self, gains: Tensor, iterations: int) -> Tensor:
         """Maximise over c by damped Fisher scoring, all kernels at once."""

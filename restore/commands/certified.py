@@ -23,5 +23,7 @@ def _judged(report: Mapping[str, Any], k: int) -> str:
     if found["structure"][k] is not None:
         value, most = found["structure"][k]
         said += f", by frequencies {value:.2f} (at most {most:.2f})"
+    if (other := found["likelier"][k]) is not None and other["far"]:
+        said += f", a kernel like it likelier by {other['nats']:.0f} nats"
     ceiling = "" if best is None else f"; this prior cannot exceed {best:.0f} dB here"
     return f"{found['verdict'][k]}; {said}{ceiling}"
