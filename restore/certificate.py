@@ -107,11 +107,8 @@ def certify(measurement: Measurement[Operator], x: Tensor, *, by_size: bool = Fa
     structure: list[tuple[float, float] | None] = [None] * len(x)
     if not by_size and (not isinstance(chance, Tensor) or chance.ndim == 0):  # the noise is white
         contrast = (clean - clean.mean((2, 3), keepdim=True)) / variance.sqrt() * (residual != 0)
-        response = _power(_response(measurement.operator, x))
-        structure = [
-            _structure(*each)
-            for each in zip(_power(residual), _power(contrast), response, count.cpu(), strict=True)
-        ]
+        powers = (_power(one) for one in (residual, contrast, _response(measurement.operator, x)))
+        structure = [_structure(*each) for each in zip(*powers, count.cpu(), strict=True)]
     others: list[Likelier | None] = [None] * len(x) if by_size else likelier(given)
     each = zip(chi_square, unexplained, structure, others, strict=True)
     judged = [_verdict(*one, band) for one in each]

@@ -25,10 +25,8 @@ from restore.bench.stopwatch import NETWORK, Stopwatch, clock
 from restore.restorer import Restorer
 
 SOLVERS, SIGMA = ("dps", "diffpir"), 0.025
-REPEATS, LONG = 5, 1.0
-"""So often an operator is timed, or until that many seconds."""
-TURNS = 3
-"""So often a solver is timed, in each library in turn; medians count."""
+REPEATS, LONG, TURNS = 5, 1.0, 3
+"""So often an operator is timed, or until that many seconds; and so often a solver."""
 
 
 class Pictures(Prior):
@@ -102,11 +100,10 @@ def main(
     output: Path = Path("out/bench-peers"),
     report: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Time operators, forward and adjoint, and DPS and DiffPIR with one network, in both libraries.
+    """Time operators, forward and adjoint, and DPS and DiffPIR with one network; needs deepinv.
 
-    sizes: sides of the pictures, multiples of 4; batches: how many at once; steps: evaluations of
-    the network by each solver, at the first two sizes. Writes report.json and report.md into
-    output. ImportError without deepinv.
+    sizes: sides of the pictures, multiples of 4, the first two for solvers; batches: how many at
+    once; steps: evaluations of the network. Writes report.json and report.md into output.
     """
     import deepinv
 
@@ -164,8 +161,8 @@ def _ratio(ours: Callable[[], object], theirs: Callable[[], object]) -> dict[str
 def timed_solver(name: str, pair: Pair, size: int, prior: Prior, steps: int) -> dict[str, Any]:
     """One restoration by each library, seconds of processor time.
 
-    ours, theirs: an evaluation outside of the network; the same with _whole: all of it; with
-    _start: what is done once. They tell a run of `steps` evaluations from one of two.
+    ours, theirs: an evaluation outside of the network; with _whole: all of it; with _start: what is
+    done once. They tell a run of `steps` evaluations from one of two.
     """
     x = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0))
     measurement = simulate(pair.ours, Gaussian(SIGMA), x, Seeds(0))
@@ -180,12 +177,11 @@ def timed_solver(name: str, pair: Pair, size: int, prior: Prior, steps: int) -> 
             outside = whole - watch.seconds[NETWORK]
             runs.setdefault((side, count), []).append((pictures.evaluations, whole, outside))
     for side in ("ours", "theirs"):
-        (few, *short), (many, *long) = (
-            map(median, zip(*runs[side, count], strict=True)) for count in (2, steps)
-        )
+        timed = (zip(*runs[side, count], strict=True) for count in (2, steps))
+        (few, *short), (many, *long) = (map(median, each) for each in timed)
         each, row[side] = ((b - a) / (many - few) for a, b in zip(short, long, strict=True))
-        row |= {f"{side}_whole": each, f"{side}_start": short[1] - few * row[side]}
-        row[f"{side}_evaluations"] = int(many)
+        start = short[1] - few * row[side]
+        row |= {f"{side}_whole": each, f"{side}_start": start, f"{side}_evaluations": int(many)}
     whole = row["ours_whole"] / row["theirs_whole"]
     return {**row, "ratio": row["ours"] / row["theirs"], "whole_ratio": whole}
 
@@ -199,8 +195,7 @@ def _run(
         return
     from deepinv import optim, physics, sampling
 
-    pair.theirs.noise_model = physics.GaussianNoise(SIGMA)
-    denoiser = _denoiser(prior)
+    pair.theirs.noise_model, denoiser = physics.GaussianNoise(SIGMA), _denoiser(prior)
     if name == "dps":
         # The last of their levels is clean, and asks no network; float64 would cost them more.
         made = sampling.DPS(denoiser, num_steps=steps + 1, dtype=torch.float32)

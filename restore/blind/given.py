@@ -31,6 +31,8 @@ from restore.blind.spectrum import EPSILON, Spectrum
 NATS, SHARE = 15.0, 0.15
 """A kernel is far likelier by so many nats, and one for each piece of the spectrum, whose model is
 not quite right; and by that share of its evidence above no blur."""
+FOUND = 50.0
+"""Of nats above no blur that a kernel has which may be the right one."""
 WHITE = 0.2
 """Share of white beside which a spectrum tells too little of a kernel."""
 LEAST_SIDE = 64
@@ -60,7 +62,7 @@ class Likelier:
 
     def __str__(self) -> str:
         """In words; none where that one is not the blur either."""
-        if self.evidence < self.nats:
+        if self.evidence < FOUND:
             return ""
         turned = f" and turned by {self.degrees:.0f} degrees" if abs(self.degrees) >= 1 else ""
         return f"; one {self.scale:.2f} times as large{turned} is likelier"

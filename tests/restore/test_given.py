@@ -1,0 +1,155 @@
+"""Given kernels against kernels like them: turned, stretched and of other sizes."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from operators import (
+    Blur,
+    Camera,
+    Downsample,
+    Exposure,
+    Gaussian,
+    Jpeg,
+    Measurement,
+    Operator,
+    PoissonGaussian,
+    Seeds,
+    kernels,
+    simulate,
+)
+from restore.blind.given import Likelier, likelier, matrix, warped
+from restore.certificate import CONSISTENT, STRUCTURED, UNEXPLAINED, UNLIKELY, certify
+from tests.drawings import scene
+
+SIGMA = 0.01
+SIDE = 224
+
+
+def colours(side: int = SIDE) -> Tensor:
+    return scene(side) * torch.tensor([1.0, 0.8, 0.6]).reshape(1, 3, 1, 1)
+
+
+def judged(true: Operator, given: Operator, x: Tensor | None = None) -> Likelier | None:
+    x = colours() if x is None else x
+    y = simulate(true, Gaussian(SIGMA), x, Seeds(*range(len(x)))).y
+    found, *_ = likelier(Measurement(y, given, Gaussian(SIGMA)))
+    return found
+
+
+def moments(kernel: Tensor) -> Tensor:
+    """Second moments (2, 2) of x and y."""
+    rows, columns = (torch.arange(n) - n // 2 for n in kernel.shape)
+    y, x = torch.meshgrid(rows.double(), columns.double(), indexing="ij")
+    place = torch.stack([x, y])
+    weight = kernel.double() / kernel.double().sum()
+    mean = (weight * place).sum((1, 2), keepdim=True)
+    return torch.einsum("hw,ihw,jhw->ij", weight, place - mean, place - mean)
+
+
+@pytest.mark.parametrize(
+    "point", [(0.0, 0.0, 0.0, 0.0), (0.2, 0.0, 0.0, 0.0), (-0.2, 0.4, 0.0, 0.1), (0, -1, 0.15, 0)]
+)
+def test_a_warped_kernel_has_the_moments_of_the_map(
+    point: tuple[float, float, float, float],
+) -> None:
+    kernel = kernels.random_walk(31, 0.5, 3)
+    by = matrix(*point)
+    assert float(torch.linalg.det(by)) == pytest.approx(math.exp(2 * point[0]), rel=1e-5)
+    found = warped(kernel, by)
+    assert float(found.sum()) == pytest.approx(1, abs=1e-5)
+    wanted = by.double() @ moments(kernel) @ by.double().T
+    # interpolation spreads each weight by some tenths of a pixel, squared
+    assert torch.allclose(moments(found), wanted, atol=0.25, rtol=0.03)
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        kernels.disk(4),
+        kernels.motion(13, 30),
+        kernels.random_walk(21, 0.5, 3),
+        kernels.gaussian(1.5),
+    ],
+)
+def test_the_right_kernel_is_left_alone(kernel: Tensor) -> None:
+    found = judged(Blur(kernel, "valid"), Blur(kernel, "valid"))
+    assert found is not None and not found.far
+
+
+@pytest.mark.parametrize("ratio", [0.8, 1.2])
+def test_a_kernel_of_the_wrong_size_is_far_from_likely_and_the_size_is_told(ratio: float) -> None:
+    found = judged(Blur(kernels.disk(4), "valid"), Blur(kernels.disk(4 / ratio), "valid"))
+    assert found is not None and found.far
+    assert found.scale == pytest.approx(ratio, rel=0.05)
+    assert f"one {found.scale:.2f} times as large" in str(found)
+
+
+def test_a_turned_kernel_is_far_from_likely_and_the_angle_is_told() -> None:
+    found = judged(Blur(kernels.motion(15, 30), "valid"), Blur(kernels.motion(15, 40), "valid"))
+    assert found is not None and found.far
+    # angles of kernels are counter-clockwise, of the picture's rows clockwise
+    assert found.degrees == pytest.approx(10, abs=3)
+
+
+def test_another_path_is_far_from_likely_and_no_size_of_it_is_named() -> None:
+    true, other = (kernels.random_walk(31, 0.5, seed) for seed in (3, 8))
+    found = judged(Blur(true, "valid"), Blur(other, "valid"))
+    assert found is not None and found.far
+
+
+def test_a_photo_that_was_soft_is_no_reason() -> None:
+    kernel = kernels.disk(4)
+    x = Blur(kernels.gaussian(0.8), "reflect")(colours())
+    found = judged(Blur(kernel, "valid"), Blur(kernel, "valid"), x)
+    assert found is not None and not found.far
+
+
+def test_a_camera_is_judged_by_the_light_and_its_file() -> None:
+    camera = Camera(jpeg=Jpeg(90))
+    right, wrong = (Exposure(Blur(kernels.disk(r), "valid"), camera) for r in (4.0, 3.2))
+    found = judged(right, right)
+    assert found is not None and not found.far
+    found = judged(right, wrong)
+    assert found is not None and found.far
+    assert found.scale == pytest.approx(1.25, rel=0.08)
+
+
+def test_nothing_is_said_where_a_photo_does_not_tell() -> None:
+    blur = Blur(kernels.disk(2), "valid")
+    x = colours()
+    assert judged(Downsample(2), Downsample(2)) is None
+    assert judged(blur, blur, x[..., :60, :]) is None
+    assert judged(blur, blur, torch.full_like(x, 0.5)) is None
+    bright = judged(blur, blur, torch.where(torch.arange(SIDE) < SIDE // 3, 1.0, x))
+    assert bright is None
+    assert judged(blur, Blur(kernels.motion(90, 10), "reflect")) is None
+    noise = PoissonGaussian(1000.0, SIGMA)
+    y = simulate(blur, noise, x, Seeds(0)).y
+    assert likelier(Measurement(y, blur, noise)) == [None]
+
+
+def test_each_picture_of_a_batch_is_judged_alone() -> None:
+    x = torch.cat([colours(), colours().flip(3)])
+    right, wrong = (Blur(kernels.disk(r), "reflect") for r in (4.0, 3.2))
+    y = simulate(right, Gaussian(SIGMA), x, Seeds(0, 1)).y
+    both = likelier(Measurement(y, wrong, Gaussian(SIGMA)))
+    alone = [likelier(Measurement(one, wrong, Gaussian(SIGMA)))[0] for one in y.split(1)]
+    assert both == alone and all(one is not None and one.far for one in both)
+
+
+def test_the_certificate_refuses_a_picture_that_fits_an_unlikely_kernel() -> None:
+    x = colours()
+    right, wrong = (Blur(kernels.disk(r), "reflect") for r in (4.0, 3.2))
+    y = simulate(right, Gaussian(SIGMA), x, Seeds(0)).y
+    measured = Measurement(y, wrong, Gaussian(SIGMA))
+    # as near to the photo as a picture can come through a kernel that is too narrow
+    fitted = wrong.prox(x, y, 1000.0)
+    found = certify(measured, fitted)
+    assert found.verdict[0].startswith((UNLIKELY, STRUCTURED)) and found.accepted == [False]
+    assert "times as large" in found.verdict[0]
+    assert certify(measured, fitted, by_size=True).verdict == [CONSISTENT]
+    assert certify(measured, x).verdict[0].startswith(UNEXPLAINED)
+    assert certify(Measurement(y, right, Gaussian(SIGMA)), x).verdict == [CONSISTENT]
