@@ -93,6 +93,13 @@ class BenchLight(Declared):
     seed: int = Field(0, ge=0, description="Of the noise.")
 
 
+class BenchCertificate(Declared):
+    """Measure how often the verdict accepts right kernels, and finds out nearly right ones."""
+
+    limit: int | None = Field(4, ge=1, description="Photos a set.")
+    seed: int = Field(0, ge=0, description="Of the noise.")
+
+
 class BenchShake(Declared):
     """Measure blur that varies over the photo: of a camera that turned while it was shaken."""
 

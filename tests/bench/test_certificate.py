@@ -1,0 +1,40 @@
+"""The benchmark of the verdict: its cases, its counts, its table."""
+
+from functools import partial
+
+import pytest
+import torch
+
+from operators.seeds import Seeds
+from restore import Restorer, deblur
+from restore.bench import certificate
+from tests.drawings import scene
+
+TINT = torch.tensor([1.0, 0.8, 0.6]).reshape(1, 3, 1, 1)
+
+
+@pytest.mark.parametrize("file", certificate.FILES)
+def test_a_photo_is_restored_with_both_kernels_and_both_are_judged(
+    file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(certificate, "Restorer", partial(Restorer, steps=10))
+    monkeypatch.setattr(certificate, "deblur", partial(deblur, steps=10))
+    case = certificate.CASES["motion of 15, not 17"]
+    row = certificate.judged(scene(160) * TINT, case, file, 0, Seeds(0))
+    assert row["right_accepted"] and not row["wrong_accepted"]
+    assert row["right_nats"] < 15 < row["wrong_nats"]
+
+
+def test_the_kernels_of_a_case_are_nearly_alike_and_not_the_same() -> None:
+    for case in certificate.CASES.values():
+        right, wrong = case.right(3), case.wrong(3)
+        assert right.shape != wrong.shape or not torch.equal(right, wrong)
+
+
+def test_the_table_counts_what_was_accepted() -> None:
+    rows = [
+        {"case": "one", "file": file, "photo": photo, "right_accepted": True, "wrong_accepted": bad}
+        for file, bad in (("values", False), ("JPEG", True))
+        for photo in ("a", "b")
+    ]
+    assert "| one | 2 | 2 | 0 | 2 | 2 |" in certificate.markdown(rows)
