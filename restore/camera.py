@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from statistics import NormalDist
 from typing import cast, get_args
 
 import torch
@@ -25,6 +26,9 @@ PART, SMALL = 512, 192
 are to be told as well, and where it is known; multiples of blocks'."""
 LOW = (1, 8, 9)
 """The coefficients that tell whether a block is flat."""
+TOLD, REACH = 3.0, 8.0
+"""Times a noise that a step is finer than where coefficients tell the noise; and in deviations how
+far from the least of them those are that have no more than noise."""
 
 
 def camera_of(photo: Photo, given: str | Camera, solver: Solver) -> Camera | None:
@@ -108,8 +112,8 @@ def file_sigma(pixels: Tensor, camera: Camera | None) -> float | None:
 
     None where there is no JPEG, or too little of it. Of the coefficients of Y but the lowest, over
     the flattest quarter of the blocks: each has had the spread that, rounded to its step, has the
-    mean square that is seen; the least of them is the noise, as detail only adds. Where all were
-    rounded to 0 it is the largest spread for which that could be.
+    mean square that is seen; the least of them is the noise, as detail only adds, but for chance.
+    Where all were rounded to 0 it is the largest spread for which that could be.
     """
     if camera is None or camera.jpeg is None:
         return None
@@ -122,7 +126,17 @@ def file_sigma(pixels: Tensor, camera: Camera | None) -> float | None:
     # One block in all of the first level could be chance: less than that cannot be told from 0.
     spread = _unrounded(torch.maximum(flattest, steps.square() / count), steps)
     high = [k for k in range(64) if k not in (0, *LOW)]
-    return float(spread[high].min() / (255 * ycc(pixels)[0].norm()))
+    least, chance = spread[high].min(), math.sqrt(2 / count)
+    told = steps[high] < TOLD * least
+    alike = told & (spread[high].square() < (1 + REACH * chance) * least.square())
+    # of so many mean squares of count values the least is that much smaller by chance
+    fallen = 1 + _least_of(max(int(alike.sum()), 1)) * chance
+    return float(least / math.sqrt(fallen) / (255 * ycc(pixels)[0].norm()))
+
+
+def _least_of(count: int) -> float:
+    """The expected least of so many standard normal values (Blom, 1958)."""
+    return NormalDist().inv_cdf(0.625 / (count + 0.25))
 
 
 def small_sigma(pixels: Tensor, camera: Camera | None) -> float | None:

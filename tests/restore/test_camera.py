@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -170,16 +171,20 @@ def test_the_file_tells_its_compression(code: int, subsampling: str) -> None:
     assert camera is not None and camera.jpeg is not None and camera.jpeg.subsampling == "4:4:4"
 
 
-@pytest.mark.parametrize("sigma", [0.01, 0.02])
+@pytest.mark.parametrize("sigma", [0.01, 0.025])
 @pytest.mark.parametrize("quality", [85, 95])
 def test_noise_is_told_from_coefficients(quality: int, sigma: float) -> None:
     clean = Gamma()(Blur(KERNEL, "valid")(Gamma().inverse(0.1 + 0.6 * lit(240))))
-    y = (clean + sigma * Seeds(0).normal_like(clean)).clamp(0, 1)
-    file = io.BytesIO()
-    image = Image.fromarray((255 * y[0]).round().byte().permute(1, 2, 0).numpy())
-    image.save(file, "JPEG", quality=quality)
-    seen = read(file.getvalue())
-    camera = camera_of(seen, "auto", solvers.get("dpir"))
-    assert file_sigma(seen.pixels, camera) == pytest.approx(sigma, rel=0.35)
+    found = []
+    for seed in range(4):
+        y = (clean + sigma * Seeds(seed).normal_like(clean)).clamp(0, 1)
+        file = io.BytesIO()
+        image = Image.fromarray((255 * y[0]).round().byte().permute(1, 2, 0).numpy())
+        image.save(file, "JPEG", quality=quality)
+        seen = read(file.getvalue())
+        camera = camera_of(seen, "auto", solvers.get("dpir"))
+        found.append(file_sigma(seen.pixels, camera))
+    # where rounding hides little the least of many coefficients is not taken for the noise
+    assert fmean(found) == pytest.approx(sigma, rel=0.1 if sigma > 0.02 else 0.35)
     assert file_sigma(seen.pixels, Camera()) is None
     assert file_sigma(seen.pixels[..., :64, :64], camera) is None
