@@ -35,7 +35,7 @@ FOUND = 50.0
 """Of nats above no blur that a kernel has which may be the right one."""
 WHITE = 0.2
 """Share of white beside which a spectrum tells too little of a kernel."""
-LEAST_SIDE = 64
+LEAST_SIDE = 128
 _SOFT = (0.5, 0.8, 1.2, 1.8)
 _FLOORS = (EPSILON, EPSILON / 100)
 _SCALES = (0.8, 0.87, 0.93, 1.07, 1.15, 1.25)
@@ -72,7 +72,7 @@ class Likelier:
 def likelier(measurement: Measurement[Any]) -> list[Likelier | None]:
     """The likeliest kernels like that of a blur, of values or of light by a camera, per image.
 
-    None where a photo tells nothing of it: for other operators and noises, below 64 pixels a side,
+    None where a photo tells nothing of it: for other operators and noises, below 128 pixels a side,
     where the kernel is larger than half a piece of the spectrum, or much is white.
     """
     operator, y, noise = measurement.operator, measurement.y, measurement.noise

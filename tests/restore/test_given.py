@@ -121,7 +121,7 @@ def test_nothing_is_said_where_a_photo_does_not_tell() -> None:
     blur = Blur(kernels.disk(2), "valid")
     x = colours()
     assert judged(Downsample(2), Downsample(2)) is None
-    assert judged(blur, blur, x[..., :60, :]) is None
+    assert judged(blur, blur, x[..., :120, :]) is None
     assert judged(blur, blur, torch.full_like(x, 0.5)) is None
     bright = judged(blur, blur, torch.where(torch.arange(SIDE) < SIDE // 3, 1.0, x))
     assert bright is None
