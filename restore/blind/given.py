@@ -33,6 +33,8 @@ NATS, SHARE = 15.0, 0.15
 not quite right; and by that share of its evidence above no blur."""
 FOUND = 50.0
 """Of nats above no blur that a kernel has which may be the right one."""
+PLAIN = 5.0
+"""Nats that a turn or a stretch is worth at least."""
 WHITE = 0.2
 """Share of white beside which a spectrum tells too little of a kernel."""
 LEAST_SIDE = 128
@@ -48,7 +50,8 @@ _ITERATIONS = 8
 
 @dataclass(frozen=True)
 class Likelier:
-    """The likeliest kernel like one that was given: scale times as large, turned by degrees.
+    """The likeliest kernel like one that was given: scale times as large, turned by degrees, and
+    longer by a share of stretch in one direction and shorter across it.
 
     nats: by how many it is likelier; evidence: as many is it likelier than no blur; far: whether it
     is so much likelier that the given one is wrong.
@@ -56,13 +59,14 @@ class Likelier:
 
     scale: float
     degrees: float
+    stretch: float
     nats: float
     evidence: float
     far: bool
 
     def __str__(self) -> str:
-        """In words; none where that one is not the blur either."""
-        if self.evidence < FOUND:
+        """In words; none where that one is hardly the blur either."""
+        if self.evidence < FOUND or self.stretch:
             return ""
         turned = f" and turned by {self.degrees:.0f} degrees" if abs(self.degrees) >= 1 else ""
         return f"; one {self.scale:.2f} times as large{turned} is likelier"
@@ -111,11 +115,13 @@ def _likelier(
     best, found = max((_climbed(observed, one) for one in starts), key=lambda one: one[1])
     nats, above = max(found - given, 0.0), found - none
     far = nats > max(NATS + observed.pieces, SHARE * above)
-    return Likelier(math.exp(best[0]), math.degrees(best[1]), nats, above, far)
+    s, t, a, b = best
+    return Likelier(math.exp(s), math.degrees(t), math.hypot(a, b), nats, above, far)
 
 
 def _climbed(observed: Spectrum, kernel: Tensor) -> tuple[tuple[float, ...], float]:
-    """The likeliest of the kernels like one, as s, t and two of E; and its evidence."""
+    """The likeliest of the kernels like one, as s, t and two of E, which are 0 where they are worth
+    little; and the evidence of the likeliest."""
     tried = [(math.log(scale), 0.0, 0.0, 0.0) for scale in _SCALES]
     tried += [(0.0, turn, 0.0, 0.0) for turn in _TURNS]
     tried += [(0.0, 0.0, *pair) for one in _STRETCHES for pair in ((one, 0.0), (0.0, one))]
@@ -128,6 +134,11 @@ def _climbed(observed: Spectrum, kernel: Tensor) -> tuple[tuple[float, ...], flo
         elif len(tried) == 2 * len(best):
             step /= 2
         tried = [_moved(best, axis, by) for axis, by in product(range(4), (-step, step))]
+    plainer = [(best[0], 0.0, 0.0, 0.0), (*best[:2], 0.0, 0.0)]
+    evidence = _evidence(observed, [warped(kernel, matrix(*one)) for one in plainer])
+    for one, nats in zip(plainer, evidence.tolist(), strict=True):
+        if nats > most - PLAIN:
+            return one, most
     return best, most
 
 
