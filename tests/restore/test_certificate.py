@@ -289,9 +289,9 @@ def test_power_where_the_kernel_passes_nothing_is_seen_beside_much_that_it_passe
             partial(kernels.random_walk, 61, 0.5),
             partial(kernels.random_walk, 51, 0.5),
             0.025,
-            1 / 3,
+            1 / 6,
         ),
-        (lambda _: kernels.disk(4.0), lambda _: kernels.disk(4.5), 0.01, 1 / 6),
+        (lambda _: kernels.disk(4.0), lambda _: kernels.disk(4.5), 0.01, 1 / 12),
     ],
 )
 def test_the_verdict_on_photographs(
