@@ -25,7 +25,7 @@ from operators.exposure import Exposure
 from operators.kernels import gaussian
 from operators.measurement import Measurement
 from operators.noise import Gaussian
-from restore.blind.seen import Unknowable, View
+from restore.blind.seen import WINDOW, Unknowable, View, window_of
 from restore.blind.spectrum import EPSILON, Spectrum
 
 NATS, SHARE = 15.0, 0.15
@@ -98,7 +98,9 @@ def likelier(measurement: Measurement[Any]) -> list[Likelier | None]:
 def _likelier(
     photo: Tensor, kernel: Tensor, sigma: float, steps: Tensor | None, light: bool
 ) -> Likelier | None:
-    view, _ = View.of(photo, sigma, steps, light=light).window()
+    top, left = window_of(photo.mean(1)[0])
+    photo = photo[..., top : top + WINDOW, left : left + WINDOW]  # of a large one no copies
+    view = View.of(photo, sigma, steps, light=light)
     if float((~view.clear).float().mean()) > WHITE:
         return None
     try:
