@@ -31,7 +31,7 @@ def test_noise_and_blur_are_told(folder: Path, photomend: Command) -> None:
 
 
 def test_shot_noise_is_told(folder: Path, photomend: Command) -> None:
-    x = torch.linspace(0.1, 0.8, 256).expand(1, 3, 256, 256)
+    x = torch.linspace(0.1, 0.8, 144).expand(1, 3, 144, 144)
     write(read(PoissonGaussian(0.003, 0.005).sample(x, Seeds(0))), folder / "dim.png")
     told = json.loads(photomend("estimate", "--json", "dim.png").out)
     assert told["noise"]["gain"] == pytest.approx(0.003, rel=0.2)
