@@ -25,7 +25,7 @@ from restore.bench.stopwatch import NETWORK, Stopwatch, clock
 from restore.restorer import Restorer
 
 SOLVERS, SIGMA = ("dps", "diffpir"), 0.025
-REPEATS, LONG, TURNS = 5, 1.0, 3
+REPEATS, LONG, TURNS = 15, 3.0, 3
 """So often an operator is timed, or until that many seconds; and so often a solver."""
 
 
