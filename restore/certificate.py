@@ -197,13 +197,12 @@ def _verdict(
 ) -> str:
     if chi_square < band[0]:
         return OVERFITTED
-    far = other is not None and other.far
-    cure = str(other) if far else ""
+    cure = other.cure() if other is not None else ""
     if not chi_square <= band[1]:
         return UNEXPLAINED + cure
     if structure is not None and structure[0] > structure[1]:
         return STRUCTURED + cure
-    if far:
+    if other is not None and other.far:
         return UNLIKELY + cure
     return f"{CONSISTENT}, but for {unexplained:.1%} of it" if unexplained else CONSISTENT
 

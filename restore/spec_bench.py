@@ -94,7 +94,7 @@ class BenchLight(Declared):
 
 
 class BenchCertificate(Declared):
-    """Measure how often the verdict accepts right kernels, and finds out nearly right ones."""
+    """Measure how often the verdict accepts right kernels, and finds out wrong ones."""
 
     limit: int | None = Field(4, ge=1, description="Photos a set.")
     seed: int = Field(0, ge=0, description="Of the noise.")

@@ -1,7 +1,8 @@
 """`photomend bench certificate`: whether the verdict finds out wrong kernels and leaves right ones.
 
-Photos blurred by one kernel are restored with it and with one that is nearly it, as measurements
-whose noise is known, and as the JPEG of quality 90 of a camera that blurred light, noise unknown.
+Photos blurred by one kernel are restored with it and with a wrong one, another walk or one of
+nearly the same size or angle, as measurements whose noise is known, and as the JPEG of quality 90
+of a camera that blurred light, noise unknown.
 """
 
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from operators.seeds import Seeds
 from restore import Restorer, deblur
 from restore.bench import protocol
 from restore.bench.light import QUALITY, saved
-from restore.bench.reports import Report, shown, written
+from restore.bench.reports import Report, told, written
 from restore.result import Result
 
 Kernel = Callable[[int], Tensor]
@@ -28,7 +29,7 @@ FILES, KINDS = ("values", "JPEG"), ("right", "wrong")
 
 
 class Case(NamedTuple):
-    """Two kernels that are nearly alike, by the number of the photo, and a noise on [0, 1]."""
+    """A right and a wrong kernel, by the number of the photo, and a noise on [0, 1]."""
 
     right: Kernel
     wrong: Kernel
@@ -64,7 +65,7 @@ def main(
     output: Path = Path("out/bench-certificate"),
     report: Report,
 ) -> dict[str, Any]:
-    """Count how often the verdict accepts a right kernel, and one that is nearly right.
+    """Count how often the verdict accepts a right kernel, and a wrong one.
 
     folder: of photos or of the standard sets, by default what PHOTOMEND_DATA names. limit: photos a
     set. seed: of the noise.
@@ -72,16 +73,13 @@ def main(
     Writes report.json and report.md into output, tells report a line a photo, and gives what
     report.json holds. BenchError where there is no photo.
     """
-    folder = protocol.default_folder() if folder is None else folder
-    found = protocol.find_pictures(folder, limit)
     rows: list[dict[str, Any]] = []
-    for (name, case), file in product(CASES.items(), FILES):
-        for group, index, path in found:
-            x = protocol.load_picture(group, index, path).pixels
-            seeds = Seeds(9000 + index + 100_000 * seed)
-            row = {"case": name, "file": file, "photo": f"{group} {path.stem}"}
-            rows.append({**row, **judged(x, case, file, index, seeds)})
-            report(", ".join(f"{key} {shown(value)}" for key, value in rows[-1].items()))
+    photos = protocol.pictures(folder, limit)
+    for (name, case), file, photo in product(CASES.items(), FILES, photos):
+        seeds = Seeds(9000 + photo.index + 100_000 * seed)
+        row = {"case": name, "file": file, "photo": f"{photo.group} {photo.name}"}
+        rows.append({**row, **judged(photo.pixels, case, file, photo.index, seeds)})
+        report(told(rows[-1]))
     summary = {"settings": {"limit": limit, "seed": seed, "quality": QUALITY}, "photos": rows}
     return written(summary, markdown(rows), output, report)
 
@@ -111,9 +109,8 @@ def restored(y: Tensor, given: Blur, file: str, sigma: float) -> Result:
 
 
 LEGEND = f"""\
-Photos blurred by one kernel, restored by it and by another that is nearly it: as values whose noise
-is known, and as a JPEG of quality {QUALITY} of blurred light, noise unknown. How many verdicts
-accept.
+Photos blurred by one kernel, restored by it and by a wrong one: as values whose noise is known, and
+as a JPEG of quality {QUALITY} of blurred light, noise unknown. How many verdicts accept.
 """
 
 

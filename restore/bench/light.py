@@ -22,7 +22,7 @@ from operators.seeds import Seeds
 from restore import deblur, solvers
 from restore.bench import protocol
 from restore.bench.camera import KERNELS
-from restore.bench.reports import Report, shown, written
+from restore.bench.reports import Report, shown, told, written
 from restore.blind import NotBlurred, Unknowable
 from restore.camera import camera_of, rivals
 from restore.images import read
@@ -51,14 +51,12 @@ def main(
     Writes report.json and report.md into output, tells report a line a photo, and gives what
     report.json holds. BenchError where there is no photo.
     """
-    folder = protocol.default_folder() if folder is None else folder
     rows: list[dict[str, Any]] = []
-    for group, index, path in protocol.find_pictures(folder, limit):
-        x = protocol.load_picture(group, index, path).pixels
+    for photo in protocol.pictures(folder, limit):
         for case in product((True, False), FILES, KERNELS, TRUTHS):
-            row = measured(x, *case, Seeds(7000 + index + 100_000 * seed))
-            rows.append({"name": f"{group} {path.stem}", **row})
-            report(", ".join(f"{key} {shown(value)}" for key, value in rows[-1].items()))
+            row = measured(photo.pixels, *case, Seeds(7000 + photo.index + 100_000 * seed))
+            rows.append({"name": f"{photo.group} {photo.name}", **row})
+            report(told(rows[-1]))
     settings = {"limit": limit, "seed": seed, "sigma": SIGMA, "quality": QUALITY, "bright": BRIGHT}
     summary = {"settings": settings, "cases": summarised(rows), "photos": rows}
     return written(summary, markdown(summary), output, report)
@@ -81,7 +79,7 @@ def measured(
     window = x[..., top : top + y.shape[2], left : left + y.shape[3]].clamp(max=1)
     data = saved(y, file)
     whole, coded, *_ = rivals(camera_of(read(data), "auto", solvers.get("tradeoff")))
-    told = {"known": known, "file": file, "blur": blurred, "truth": truth}
+    asked = {"known": known, "file": file, "blur": blurred, "truth": truth}
     found = dict.fromkeys(FIGURES) | {"photo": psnr(read(data).pixels, window).item()}
     by = {"decided": "auto", "light": whole or "none", "values": coded or "none"}
     for name, camera in by.items():
@@ -96,7 +94,7 @@ def measured(
         if name == "decided":
             used = result.report["camera"]
             found["right"] = float((truth != "values") == bool(used and used["curve"]))
-    return told | found
+    return asked | found
 
 
 def saved(y: Tensor, file: str) -> bytes:

@@ -81,6 +81,12 @@ def find_pictures(folder: Path, limit: int | None = None) -> list[tuple[str, int
     return found
 
 
+def pictures(folder: Path | None, limit: int | None) -> list[Picture]:
+    """Read what `find_pictures` lists, by default of `default_folder`."""
+    place = default_folder() if folder is None else folder
+    return [load_picture(*found) for found in find_pictures(place, limit)]
+
+
 def load_picture(group: str, index: int, path: Path, size: int = SIZE) -> Picture:
     """Read a photo: short side resized to size (bilinear, antialiased), then centre crop."""
     from restore.images import read

@@ -16,6 +16,11 @@ def shown(value: Any, digits: int = 2) -> str:
     return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
 
 
+def told(row: dict[str, Any]) -> str:
+    """Give a row as a line of progress."""
+    return ", ".join(f"{key} {shown(value)}" for key, value in row.items())
+
+
 def written(summary: dict[str, Any], text: str, output: Path, report: Report) -> dict[str, Any]:
     """Write both into output, tell report where, and give the summary."""
     output.mkdir(parents=True, exist_ok=True)

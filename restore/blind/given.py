@@ -64,9 +64,9 @@ class Likelier:
     evidence: float
     far: bool
 
-    def __str__(self) -> str:
-        """In words; none where that one is hardly the blur either."""
-        if self.evidence < FOUND or self.stretch:
+    def cure(self) -> str:
+        """What to try instead, to be added to a verdict; nothing where that is hardly the blur."""
+        if not self.far or self.evidence < FOUND or self.stretch:
             return ""
         turned = f" and turned by {self.degrees:.0f} degrees" if abs(self.degrees) >= 1 else ""
         return f"; one {self.scale:.2f} times as large{turned} is likelier"

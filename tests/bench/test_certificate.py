@@ -8,6 +8,7 @@ import torch
 from operators.seeds import Seeds
 from restore import Restorer, deblur
 from restore.bench import certificate
+from restore.blind import correlation
 from tests.drawings import scene
 
 TINT = torch.tensor([1.0, 0.8, 0.6]).reshape(1, 3, 1, 1)
@@ -25,10 +26,10 @@ def test_a_photo_is_restored_with_both_kernels_and_both_are_judged(
     assert row["right_nats"] < 15 < row["wrong_nats"]
 
 
-def test_the_kernels_of_a_case_are_nearly_alike_and_not_the_same() -> None:
-    for case in certificate.CASES.values():
-        right, wrong = case.right(3), case.wrong(3)
-        assert right.shape != wrong.shape or not torch.equal(right, wrong)
+def test_the_kernels_of_a_case_are_another_walk_or_nearly_alike() -> None:
+    for name, case in certificate.CASES.items():
+        alike = correlation(case.right(3), case.wrong(3))
+        assert alike < 0.6 if name.startswith("walk") else 0.75 < alike < 0.995
 
 
 def test_the_table_counts_what_was_accepted() -> None:
