@@ -78,7 +78,7 @@ def deblur(
     def run(guess: Guess, noise: float | Noise | None, *, trial: bool = False) -> Result:
         weights = guess.blur.kernel if guess.blur else given
         of = part_of(seen, weights, boundary, known=not found) if trial else seen
-        asked = (1, True, trial_options(options, solver)) if trial else (samples, polish, whole)
+        asked = (1, True, trial_options(options)) if trial else (samples, polish, whole)
         return _deblurred(of, weights, boundary, guess.camera, noise, seed, *asked)
 
     hidden = {one: file_sigma(seen.pixels, one) for one in cameras}

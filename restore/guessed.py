@@ -16,11 +16,10 @@ from typing import Any, NamedTuple, Protocol
 
 from operators.exposure import Camera
 from operators.noise import Noise
-from restore import solvers
 from restore.blind import Blind
 from restore.preparation import OWN
 from restore.result import Result
-from restore.solvers import Solver
+from restore.solvers.dpir import QUICK
 
 KERNEL_ERROR, PARTS_ERROR = 0.01, 0.02
 """Least noise of a photo whose kernel was estimated: with that of the photo alone its errors become
@@ -90,16 +89,10 @@ class Plan(NamedTuple):
     compared: dict[str, dict[str, float]]
 
 
-def trial_options(options: dict[str, Any], solver: Solver) -> dict[str, Any]:
-    """Those of a trial with the same prior, on the same device: few steps of dpir.
-
-    solver: that of the whole; where it goes through dpir it does the trial, for who watches it.
-    """
+def trial_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Those of a trial with the same prior, on the same device: few steps of dpir."""
     own = {name: value for name, value in options.items() if name in OWN}
-    if solvers.title(solver) == "tradeoff":
-        steps = STEPS + STEPS // 4  # of five the last is not of dpir, and left out
-        return {**own, "solver": solver, "steps": steps, "fidelity": 1.0, "by_size": True}
-    return {**own, "solver": "dpir", "steps": STEPS, "by_size": True}
+    return {**own, **QUICK, "solver": "dpir", "steps": STEPS, "by_size": True}
 
 
 def with_kernel(

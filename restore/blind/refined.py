@@ -28,7 +28,7 @@ from restore.blind.estimate import Blind
 from restore.blind.free import centred, cut, fitted, gradient, within
 from restore.blind.seen import View
 from restore.preparation import padding
-from restore.solvers.dpir import dpir
+from restore.solvers.dpir import QUICK, dpir
 
 TURNS = 2
 STEPS = 10
@@ -82,7 +82,7 @@ def picture(
     operator = taken @ frame if frame else taken
     if isinstance(taken, Exposure) and (headroom := taken.headroom(seen)) is not None:
         operator = operator @ Diagonal(headroom)
-    *_, last = dpir(replace(seen, operator=operator), prior, seeds, steps=STEPS)
+    *_, last = dpir(replace(seen, operator=operator), prior, seeds, steps=STEPS, **QUICK)
     x = prior.decode(last.x0)
     x = frame(x) if frame else x
     x = x if headroom is None else x * headroom

@@ -3,9 +3,11 @@ arXiv:2008.13751), with the denoiser of a diffusion prior.
 
     x^ <- smooth estimate
     for sigma_k from start_sigma down to end_sigma, evenly in log sigma:
-        v  <- x^ + zeta sigma_k n
-        x  <- argmin_x |y - A x|^2 / (2 sigma^2) + lambda / (2 sigma_k^2) |x - v|^2
-        x^ <- D(E[z0 | alpha_k E(x)])
+        for n ~ N(0, I) and its opposite -n:
+            v <- x^ + zeta sigma_k n
+            x <- argmin_x |y - A x|^2 / (2 sigma^2) + lambda / (2 sigma_k^2) |x - v|^2
+            z <- E[z0 | alpha_k E(x)]
+        x^ <- D(mean of z)
 
 Where the encoder is the transpose of an isometry P, as the embedded prior's, D is replaced by P:
 then x = P u, the argmin is over the states u and neither D nor E is called before the last picture
@@ -17,11 +19,14 @@ step of PnP-DM (Wu et al., NeurIPS 2024, arXiv:2405.18782), makes x as noisy as 
 with s = (a sigma_k / sigma)^2 / lambda at a frequency where A has gain a, its noise has variance
 sigma_k^2 (zeta^2 + s / lambda) / (1 + s)^2, which is sigma_k^2 / (1 + s) at lambda = zeta = 1.
 A smaller lambda is sharper; below 0.3 this noise exceeds 1.2 sigma_k^2 and is not removed again.
+What is left of n is an error, odd in n but for its curvature: the mean over both signs, antithetic
+variates (Hammersley & Morton, Proc. Camb. Phil. Soc. 1956), is without most of it.
 
 Where A bends it is replaced by its linear part at x^ (`operators.linearised`) before every argmin.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 
@@ -30,8 +35,11 @@ from operators.measurement import Measurement
 from operators.seeds import Seeds
 from priors.base import Prior
 from restore.solvers.base import State, deviation, trust
-from restore.solvers.smooth import smooth_estimate
+from restore.solvers.smooth import has_holes, smooth_estimate
 from restore.solvers.space import space
+
+QUICK: dict[str, Any] = {"antithetic": False, "start_sigma": 0.2}
+"""Options for few evaluations: levels that lie near each other, one evaluation each."""
 
 
 @torch.no_grad()
@@ -40,37 +48,43 @@ def dpir(
     prior: Prior,
     seeds: Seeds,
     *,
-    steps: int = 20,
+    steps: int = 16,
+    antithetic: bool = True,
     lambda_: float = 0.35,
-    zeta: float = 1.0,
-    start_sigma: float = 0.2,
+    zeta: float = 1.1,
+    start_sigma: float | None = None,
     end_sigma: float | None = None,
-    max_weight: float = 2000.0,
+    max_weight: float = 200.0,
     prox_in: str = "states",
 ) -> Iterator[State]:
     """Restore by a denoiser and a prox in turn; fast, one picture near the mean, no exact sample.
 
-    steps >= 1 network evaluations; lambda_ > 0 is the strength of the prior; zeta >= 0 the share of
-    fresh noise, 0 for none; start_sigma and end_sigma are noise levels in the picture on [0, 1],
-    by default from 0.2 down to the noise of the measurement, but not below 0.005, where a denoiser
-    has little to say; max_weight bounds the trust in the data against that in the picture.
-    ValueError when a level or steps is not positive.
+    steps >= 1 of two network evaluations, or one without antithetic noise; lambda_ > 0 is the
+    strength of the prior; zeta >= 0 the share of fresh noise, 0 for none; start_sigma and end_sigma
+    are levels of noise in the picture on [0, 1]. They go from 0.8, or 0.1 where there are holes,
+    which higher levels fill with what lower ones keep, to the noise of the measurement, but not
+    below 0.005, where a denoiser has little to say. max_weight bounds the trust in the data against
+    that in the picture. ValueError when a level or steps is not positive.
     """
     where = space(measurement, prior, prox_in)
     seen = where.measurement
     end_sigma = max(deviation(seen), 0.005) if end_sigma is None else end_sigma
+    start_sigma = (0.1 if has_holes(seen) else 0.8) if start_sigma is None else start_sigma
     if steps < 1 or min(start_sigma, end_sigma) <= 0:
         given = f"{steps}, {start_sigma} and {end_sigma}"
         raise ValueError(f"steps, start_sigma and end_sigma have to be positive, not {given}")
     start_sigma = max(start_sigma, end_sigma)
     u = where.of(smooth_estimate(seen))
+    signs = (1, -1) if antithetic and zeta else (1,)
     for step in range(1, steps + 1):
         sigma = start_sigma * (end_sigma / start_sigma) ** ((step - 1) / max(steps - 1, 1))
         level = prior.schedule.at_ratio(sigma / prior.unit)
         weight = min(trust(seen, prior, level) / lambda_, max_weight)
         where = where.at(u, sigma)
-        z = where.leave(where.prox(u + zeta * sigma * seeds.normal_like(u), weight))
-        x0 = prior.denoise(level.alpha * z, level)
-        yield State(step, steps, x0 if step == steps else z, x0)
+        n = zeta * sigma * seeds.normal_like(u)
+        noisy = [where.leave(where.prox(u + sign * n, weight)) for sign in signs]
+        clean = [prior.denoise(level.alpha * z, level) for z in noisy]
+        x0 = torch.stack(clean).mean(0)
+        yield State(step, steps, x0 if step == steps else noisy[0], x0)
         if step < steps:
             u = where.enter(x0)

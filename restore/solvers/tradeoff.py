@@ -34,7 +34,7 @@ def tradeoff(
     seeds: Seeds,
     *,
     fidelity: float = 0.6,
-    steps: int = 25,
+    steps: int = 20,
     inner: int = 4,
     reach: float = 0.05,
     start_sigma: float = 0.1,
@@ -44,7 +44,7 @@ def tradeoff(
 
     fidelity in [0, 1]: 1 is the picture of dpir, without the steps of a draw, 0 the draw. steps >=
     1: of each five the last is of pnpdm, with inner >= 1 network evaluations, from start_sigma down
-    to end_sigma, on [0, 1], and reach as there; the others are of dpir, with one evaluation. The
+    to end_sigma, on [0, 1], and reach as there; the others are of dpir, with two each. The
     mix is taken in the states, near enough to pictures where the decoder is near an isometry.
     ValueError for a fidelity outside, and when a level or a number is too small.
     """

@@ -133,7 +133,7 @@ def test_coverage_of_draws_of_known_width(kind: str, factor: float, expected: fl
         ("blended", 142, "Mask", ""),
         ("daps", 30, "Operator", "D"),
         ("diffpir", 30, "LinearOperator", ""),
-        ("dpir", 20, "LinearOperator", ""),
+        ("dpir", 32, "LinearOperator", ""),
         ("mmps", 100, "Operator", "UD"),
     ],
 )
@@ -175,7 +175,7 @@ def test_a_run_writes_its_table_and_is_the_same_again(tmp_path: Path) -> None:
     assert fast["spread"] < 0.7 and heedless["spread"] > 1.5 and heedless["residual"] > 3
     table = (tmp_path / "report.md").read_text()
     words = posterior.documented()["dpir"][1]
-    assert f"| {fast['coverage']:.2f} | 20 | linear | none | {words} |" in table
+    assert f"| {fast['coverage']:.2f} | 32 | linear | none | {words} |" in table
     assert f"| {names[1]} | {heedless['bias']:.2f} | {heedless['spread']:.2f} |" in table
 
 

@@ -57,10 +57,11 @@ EVALUATIONS: dict[str, Callable[[Options], int]] = {
     # the last level lies below the noise of the measurement and is not repeated
     "blended": lambda options: options["repeats"] * (options["steps"] - 1) + 1,
     "daps": lambda options: options["steps"] * options["ode_steps"],
+    "dpir": lambda options: 2 * options["steps"],
     "latino": lambda options: options["steps"] * options["inner"],
     "pnpdm": lambda options: options["steps"] * options["inner"],
     "stsl": lambda options: 2 * options["steps"],
-    "tradeoff": lambda options: options["steps"] // 5 * (4 + options["inner"]),
+    "tradeoff": lambda options: options["steps"] // 5 * (8 + options["inner"]),
 }
 BY_GRADIENT = {"daps", "dps", "flowchef", "flowdps", "mmps", "mpgd", "pigdm", "pnpdm"}
 BY_GRADIENT |= {"reddiff", "resample", "stsl", "tds"}

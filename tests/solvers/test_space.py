@@ -94,7 +94,7 @@ def test_the_decoder_waits_for_the_last_picture(kind: str, decodings: int) -> No
     counted = Decoding(prior())
     last(dpir, observed(dense(20)), counted, Seeds(0, 1), steps=4, prox_in=kind)
     assert counted.decodings == decodings
-    assert counted.evaluations == 4
+    assert counted.evaluations == 8
 
 
 def test_data_finer_than_the_states_are_not_fitted_by_them() -> None:
