@@ -47,7 +47,7 @@ class Options(Declared):
         None,
         ge=0,
         le=1,
-        description="From 1, the safest picture, to 0, the most probable detail. Default: 0.6.",
+        description="From 1, the safest picture, to 0, the most probable detail. Default: 0.7.",
     )
     steps: int | None = Field(None, ge=1, description="Steps. Default: the solver's own.")
     device: str = Field(

@@ -33,11 +33,11 @@ def tradeoff(
     prior: Prior,
     seeds: Seeds,
     *,
-    fidelity: float = 0.6,
+    fidelity: float = 0.7,
     steps: int = 20,
     inner: int = 4,
-    reach: float = 0.05,
-    start_sigma: float = 0.1,
+    reach: float = 0.1,
+    start_sigma: float = 0.06,
     end_sigma: float = 0.02,
 ) -> Iterator[State]:
     """Mix the safest picture with the most probable detail; what no draw repeats is faint.

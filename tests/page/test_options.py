@@ -192,7 +192,7 @@ def test_options_reach_the_job_and_defaults_do_not(
     visit.page.fill("#params-options-temperature", "0.4")
     visit.page.fill("#params-tile", "128")
     visit.page.uncheck("#params-polish")
-    visit.slide("#params-fidelity", 0.6)  # where it stands by itself
+    visit.slide("#params-fidelity", 0.7)  # where it stands by itself
     visit.start()
     assert params(service, visit.job) == {
         "factor": 2, "samples": 2, "steps": 3, "solver": "daps", "tile": 128, "polish": False,

@@ -166,7 +166,8 @@ def assert_control(
     assert_exact(found, count)
 
 
-LONG = {"mcgdiff-gaussian"}
+LONG = {"mcgdiff-gaussian", "mcgdiff-mixture"}
+"""Checked fast by `tests/solvers/test_mcgdiff.py` and by the documented figures."""
 QUICKLY = [
     pytest.param(
         name,

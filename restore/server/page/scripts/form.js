@@ -9,7 +9,7 @@ import { onLanguage, t } from "./words.js";
 
 const OWN = ["kernel", "noise", "options"]; // have controls of their own
 const FIRST = ["operator", "factor", "filter", ...TEXT, "fidelity", "samples", "steps"];
-const FIDELITY = 0.6; // where the slider stands while it is left to the service
+const FIDELITY = 0.7; // where the slider stands while it is left to the service
 const CHAINS = ["jpeg", "grayscale", "gaussian:1 @ disk:3", "jpeg:75 @ gaussian:1",
   "downsample:4 @ gaussian:2"];
 
