@@ -25,7 +25,7 @@ posteriors that are known exactly, with default options, and prints:
     mpgd      0.11    0.79      0.49   0.23      0.84    too narrow, but not with zeta = 1
     sdedit    0.96    2.01      7.55   0.26      0.78    nothing: hears the data only at its start
     reddiff   0.34    0.28      0.08   0.65      0.38    one picture; no spread, fits the noise
-    tradeoff  0.19    0.36      0.41   0.72      0.39    between dpir and a draw; no spread
+    tradeoff  0.21    0.25      0.35   0.72      0.26    between dpir and a draw; no spread
     dpir      0.25    0.00      0.32   0.72      0.00    one picture near the mean; no spread
 
 With steps = 250, iterations = 6 mmps is all but exact on Gaussians (0.01, 0.98, 0.95). With

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate, max_pool2d, pad
+from torch.nn.functional import interpolate, pad
 
 from operators.base import LinearOperator, conjugate_gradients
 from operators.linearised import linearised
@@ -20,8 +20,6 @@ from restore.solvers.base import Function, deviation, inner
 
 REACH = 100.0
 """Pixels after which the flat picture is as good a guess as the last known pixel."""
-DEEP = 8
-"""Pixels from all that is told, in a hole."""
 
 
 def smooth_estimate(
@@ -53,17 +51,16 @@ def smooth_estimate(
 
 
 def has_holes(measurement: Measurement[LinearOperator]) -> bool:
-    """Whether nothing is told of some pixel and all within `DEEP` of it, but on three sides of it.
+    """Whether nothing is told of some pixel, but of others on three sides of it.
 
     What only pads a picture, and the corners of blur that reaches beyond its frame, are no holes.
     """
     ones = measurement.y.new_ones(measurement.image_shape)
     weight = measurement.operator.adjoint(measurement.operator(ones)).abs().amax(1, keepdim=True)
     told = (weight > 1e-6 * weight.max()).float()
-    deep = max_pool2d(told, 2 * DEEP + 1, stride=1, padding=DEEP) == 0
     ways = ((2, False), (2, True), (3, False), (3, True))
     sides = torch.stack([_sofar(told, *way) for way in ways]).sum(0)
-    return bool((deep & (sides >= 3)).any())
+    return bool(((told == 0) & (sides >= 3)).any())
 
 
 def _sofar(x: Tensor, dim: int, backwards: bool) -> Tensor:
