@@ -60,11 +60,11 @@ def dpir(
     """Restore by a denoiser and a prox in turn; fast, one picture near the mean, no exact sample.
 
     steps >= 1 of two network evaluations, or one without antithetic noise; lambda_ > 0 is the
-    strength of the prior; zeta >= 0 the share of fresh noise, 0 for none; start_sigma and end_sigma
-    are levels of noise in the picture on [0, 1]. They go from 0.8, or 0.1 where pixels are
-    missing, which higher levels fill with what lower ones keep, to the noise of the measurement,
-    but not below 0.005, where a denoiser has little to say. max_weight bounds the trust in the data against
-    that in the picture. ValueError when a level or steps is not positive.
+    strength of the prior; zeta >= 0 the share of fresh noise, 0 for none; max_weight bounds the
+    trust in the data against that in the picture. start_sigma and end_sigma are levels of noise in
+    the picture on [0, 1]: from 0.8, or from 0.1 where pixels are missing, which higher levels fill
+    with what lower ones keep, to the noise of the measurement, but not below 0.005, where a
+    denoiser has little to say. ValueError when a level or steps is not positive.
     """
     where = space(measurement, prior, prox_in)
     seen = where.measurement
