@@ -9,20 +9,17 @@ arXiv:2008.13751), with the denoiser of a diffusion prior.
             z <- E[z0 | alpha_k E(x)]
         x^ <- D(mean of z)
 
-Where the encoder is the transpose of an isometry P, as the embedded prior's, D is replaced by P:
-then x = P u, the argmin is over the states u and neither D nor E is called before the last picture
-(`restore.solvers.space`; what that gains and costs: python -m restore.bench.latent_prox).
+Where the encoder is the transpose of an isometry P, D is replaced by P: x = P u, the argmin is over
+the states u, and D comes at the end only (`restore.solvers.space`, `restore.bench.latent_prox`).
 
 The paper has zeta = 0. Then x is as smooth as x^ where the data are weak, the denoiser is told of
 noise that is not there and smooths again. Noise before the argmin, as in the perturbed likelihood
 step of PnP-DM (Wu et al., NeurIPS 2024, arXiv:2405.18782), makes x as noisy as it is said to be:
-with s = (a sigma_k / sigma)^2 / lambda at a frequency where A has gain a, its noise has variance
-sigma_k^2 (zeta^2 + s / lambda) / (1 + s)^2, which is sigma_k^2 / (1 + s) at lambda = zeta = 1.
-A smaller lambda is sharper; below 0.3 this noise exceeds 1.2 sigma_k^2 and is not removed again.
-What is left of n is an error, odd in n but for its curvature: the mean over both signs, antithetic
-variates (Hammersley & Morton, Proc. Camb. Phil. Soc. 1956), is without most of it.
-
-Where A bends it is replaced by its linear part at x^ (`operators.linearised`) before every argmin.
+where A has gain a it has variance sigma_k^2 (zeta^2 + s / lambda) / (1 + s)^2 with s = (a sigma_k /
+sigma)^2 / lambda; with lambda below 0.3 over 1.2 sigma_k^2, which is not removed again. What is
+left of n is an error, odd in n but for its curvature: the mean over both signs, antithetic variates
+(Hammersley & Morton, Proc. Camb. Phil. Soc. 1956), is without most of it. An A that bends is
+replaced by its linear part at x^ (`operators.linearised`) before every argmin.
 """
 
 from collections.abc import Iterator
@@ -30,7 +27,7 @@ from typing import Any
 
 import torch
 
-from operators.linearised import Linearisable
+from operators.linearised import Linearisable, Seen
 from operators.measurement import Measurement
 from operators.seeds import Seeds
 from priors.base import Prior
@@ -68,23 +65,26 @@ def dpir(
     """
     where = space(measurement, prior, prox_in)
     seen = where.measurement
-    end_sigma = max(deviation(seen), 0.005) if end_sigma is None else end_sigma
-    start_sigma = (0.1 if has_holes(seen) else 0.8) if start_sigma is None else start_sigma
-    if steps < 1 or min(start_sigma, end_sigma) <= 0:
-        given = f"{steps}, {start_sigma} and {end_sigma}"
-        raise ValueError(f"steps, start_sigma and end_sigma have to be positive, not {given}")
-    start_sigma = max(start_sigma, end_sigma)
+    levels = _falling(seen, steps, start_sigma, end_sigma)
     u = where.of(smooth_estimate(seen))
     signs = (1, -1) if antithetic and zeta else (1,)
-    for step in range(1, steps + 1):
-        sigma = start_sigma * (end_sigma / start_sigma) ** ((step - 1) / max(steps - 1, 1))
+    for step, sigma in enumerate(levels, start=1):
         level = prior.schedule.at_ratio(sigma / prior.unit)
         weight = min(trust(seen, prior, level) / lambda_, max_weight)
         where = where.at(u, sigma)
         n = zeta * sigma * seeds.normal_like(u)
         noisy = [where.leave(where.prox(u + sign * n, weight)) for sign in signs]
-        clean = [prior.denoise(level.alpha * z, level) for z in noisy]
-        x0 = torch.stack(clean).mean(0)
+        x0 = torch.stack([prior.denoise(level.alpha * z, level) for z in noisy]).mean(0)
         yield State(step, steps, x0 if step == steps else noisy[0], x0)
         if step < steps:
             u = where.enter(x0)
+
+
+def _falling(seen: Seen, steps: int, start: float | None, end: float | None) -> list[float]:
+    end = max(deviation(seen), 0.005) if end is None else end
+    start = (0.1 if has_holes(seen) else 0.8) if start is None else start
+    if steps < 1 or min(start, end) <= 0:
+        given = f"{steps}, {start} and {end}"
+        raise ValueError(f"steps, start_sigma and end_sigma have to be positive, not {given}")
+    ratio = end / max(start, end)
+    return [end * ratio ** (step / max(steps - 1, 1) - 1) for step in range(steps)]

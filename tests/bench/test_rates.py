@@ -49,7 +49,7 @@ def test_the_floor_is_what_the_step_calls(monkeypatch: pytest.MonkeyPatch) -> No
     found = step.step(prior, floor, "dps", blur, shape, 2)
     assert (found["evaluations"], found["floor"]) == (1, 4)  # both with gradients
     found = step.step(prior, floor, "dpir", Downsample(2), shape, 2)
-    assert found["evaluations"] == 1 and found["floor"] >= 1
+    assert found["evaluations"] == 2 and found["floor"] >= 2
     shares = [found[f"{name} share"] for name in step.SHARES]
     assert sum(shares) == pytest.approx(1) and min(shares) >= -0.05
     assert found["ratio"] == pytest.approx(found["seconds"] / found["floor"])

@@ -159,7 +159,7 @@ def test_speed_compares_the_parts_in_one_run(
     shares = [dpir[f"{part}_share"] for part in ("network", "autoencoder", "operator", "rest")]
     assert sum(shares) == pytest.approx(1)
     assert all(0 <= share < 1 for share in shares)
-    assert (dpir["steps"], dpir["evaluations"]) == (2, 2)
+    assert (dpir["steps"], dpir["evaluations"]) == (2, 4)
 
 
 def test_noise_levels_and_numbers_of_steps_are_run_in_one(

@@ -42,7 +42,7 @@ def test_the_report_lies_beside_the_picture(photo: Path, photomend: Command) -> 
     *_, verdict, how = told.splitlines()
     assert re.match(r"photo.png: .+ the photo.*; chi-square \d", verdict)
     assert re.search(r"; this prior cannot exceed \d\d dB here$", verdict)
-    assert re.search(r"seed 7, tradeoff \(.*steps 2.*\), 2 evaluations, [\d.]+ s, \d+ MB$", how)
+    assert re.search(r"seed 7, tradeoff \(.*steps 2.*\), 4 evaluations, [\d.]+ s, \d+ MB$", how)
     report = json.loads(Path("photo.deblurred.json").read_text())
     assert (report["task"], report["input"], report["seeds"]) == ("deblur", "photo.png", [7])
     assert report["arguments"]["kernel"] == "disk:1"

@@ -46,7 +46,7 @@ def test_an_estimate_finds_the_blur_and_draws_it(server: Live, tmp_path: Path) -
     )
     told = server.http.get("/v1/cost", params={"pixels": 120 * 120, "kernel": "estimated"}).json()
     assert told["low"] <= told["seconds"] <= told["high"]
-    assert (told["solver"], told["steps"]) == ("tradeoff", 25)
+    assert (told["solver"], told["steps"]) == ("tradeoff", 20)
 
 
 def test_a_photo_that_tells_nothing_says_why(server: Live) -> None:

@@ -119,7 +119,7 @@ def test_the_tasks_are_those_of_the_command_line(asked: Live) -> None:
     assert list(told["solvers"]) == sorted([*solvers.names(), *solvers.names(of_text=True)])
     assert told["solvers"]["daps"]["options"]["temperature"]["default"] == 0.2
     steps = {name: solver["steps"] for name, solver in told["solvers"].items()}
-    assert (steps["tradeoff"], steps["mcgdiff"]) == (25, steps["tds"])
+    assert (steps["tradeoff"], steps["mcgdiff"]) == (20, steps["tds"])
 
 
 @pytest.mark.parametrize(
