@@ -59,7 +59,7 @@ def dpir(
     steps >= 1 of two network evaluations, or one without antithetic noise; lambda_ > 0 is the
     strength of the prior; zeta >= 0 the share of fresh noise, 0 for none; max_weight bounds the
     trust in the data against that in the picture. start_sigma and end_sigma are levels of noise in
-    the picture on [0, 1]: from 0.8, or from 0.1 where pixels are missing, which higher levels fill
+    the picture on [0, 1]: from 0.8, or from 0.2 where pixels are missing, which higher levels fill
     with what lower ones keep, to the noise of the measurement, but not below 0.005, where a
     denoiser has little to say. ValueError when a level or steps is not positive.
     """
@@ -82,7 +82,7 @@ def dpir(
 
 def _falling(seen: Seen, steps: int, start: float | None, end: float | None) -> list[float]:
     end = max(deviation(seen), 0.005) if end is None else end
-    start = (0.1 if has_holes(seen) else 0.8) if start is None else start
+    start = (0.2 if has_holes(seen) else 0.8) if start is None else start
     if steps < 1 or min(start, end) <= 0:
         given = f"{steps}, {start} and {end}"
         raise ValueError(f"steps, start_sigma and end_sigma have to be positive, not {given}")
