@@ -35,7 +35,7 @@ from restore.solvers.base import State, deviation, trust
 from restore.solvers.smooth import has_holes, smooth_estimate
 from restore.solvers.space import space
 
-QUICK: dict[str, Any] = {"antithetic": False, "start_sigma": 0.2}
+QUICK: dict[str, Any] = dict(antithetic=False, start_sigma=0.2, zeta=1.0, max_weight=2000.0)
 """Options for few evaluations: levels that lie near each other, one evaluation each."""
 
 

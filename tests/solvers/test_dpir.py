@@ -19,8 +19,6 @@ from restore.solvers.smooth import has_holes
 from tests.solvers.toys import SCHEDULES, picture, pixel_prior
 
 VP = SCHEDULES["vp"]
-
-
 SIDE = 64
 
 
@@ -64,13 +62,13 @@ def test_without_noise_there_is_one_evaluation_a_step() -> None:
     ],
 )
 def test_holes_are_what_is_told_of_around(operator: LinearOperator, expected: bool) -> None:
-    y = operator(torch.rand(1, 3, SIDE, SIDE))
+    y = operator(torch.ones(1, 3, SIDE, SIDE))
     assert has_holes(Measurement(y, operator, Gaussian(0.1))) is expected
 
 
 @pytest.mark.parametrize("kernel", [motion(41, 45.0), disk(15)])
 def test_what_pads_a_blurred_picture_is_no_hole(kernel: Tensor) -> None:
-    y = torch.rand(1, 3, 91, 120)
+    y = torch.ones(1, 3, 91, 120)
     blur = Blur(kernel, "valid")
     frame = padding(blur.image_shape(y.shape), 32)
     assert frame is not None
