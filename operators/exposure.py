@@ -8,7 +8,8 @@ Near a picture x it is a linear measurement: J = Gamma'(A(l)) A Gamma^-1'(x), l 
               partially saturated images", IJCV 2014): of a value that is white only that it is no
               less is known; where x predicts more, it weighs nothing. x may be brighter than white;
   JPEG        is rounding in the file's coefficients: an error of variance Q^2 / 12, besides that
-              of the noise, in each coefficient of step Q. There the residual is weighed.
+              of the noise, in each coefficient of step Q. There the residual is weighed;
+  few bits    are bins of values (`operators.bins`) where it is told how wrong x may be.
 """
 
 import math
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor
 
 from operators.base import Identity, LinearOperator, Operator, Shape
-from operators.bins import NOISE, before, within
+from operators.bins import FEW, NOISE, among, before, within
 from operators.coefficients import Coefficients
 from operators.jpeg import Jpeg
 from operators.linearised import Bent, Diagonal, Seen, tangent
@@ -109,6 +110,11 @@ class Exposure(Bent):
                     weights = noise / variance.sqrt() * (weights > 0)
             operator = Diagonal(weights) @ (file @ operator)
             residual = weights * (target - found)
+        elif spread is not None and self.camera.bits <= FEW:
+            target, variance = among(self.camera.bits, sigma, y, coded, spread)
+            weights = noise / variance.sqrt()
+            operator = Diagonal(weights) @ operator
+            residual = weights * (target - coded)
         operator = operator @ self.scene
         return Measurement(residual + operator(x), operator, Gaussian(noise))
 

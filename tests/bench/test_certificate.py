@@ -14,7 +14,10 @@ from tests.drawings import scene
 TINT = torch.tensor([1.0, 0.8, 0.6]).reshape(1, 3, 1, 1)
 
 
-@pytest.mark.parametrize("file", certificate.FILES)
+@pytest.mark.parametrize(
+    "file",
+    [pytest.param(f, marks=pytest.mark.slow if f == "JPEG" else ()) for f in certificate.FILES],
+)
 def test_a_photo_is_restored_with_both_kernels_and_both_are_judged(
     file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

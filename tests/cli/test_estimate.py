@@ -1,6 +1,7 @@
 """estimate: what a photo alone tells of its noise and its blur."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,17 @@ from PIL import Image
 
 from operators import PoissonGaussian, Seeds, kernels
 from restore.blind import correlation
+from restore.commands import estimate
 from restore.images import read, write
 from tests.cli.conftest import Command
 from tests.drawings import blurred
 from tests.restore.test_varying import LEFT, RIGHT, photo
+
+
+@pytest.fixture(autouse=True)
+def once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a photo the command tells in words and in JSON the same estimate, which takes seconds."""
+    monkeypatch.setattr(estimate, "estimated", cache(estimate.estimated))
 
 
 def test_noise_and_blur_are_told(folder: Path, photomend: Command) -> None:

@@ -53,25 +53,23 @@ def good(album: list[Path]) -> list[Path]:
     return [path for path in album if path.stem != "3"]
 
 
-@pytest.mark.parametrize("large", [overlap.LARGE, 40 * 40], ids=["small", "large"])
 def test_the_pictures_are_those_of_one_after_the_other(
-    album: list[Path], photomend: Command, monkeypatch: pytest.MonkeyPatch, large: int
+    album: list[Path], photomend: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tasks, "LARGE", large)
-    outcome = photomend(*WORDS, "in", "-o", "out")
-    assert outcome.code == 3
-    assert [Path(line).name for line in outcome.out.split()] == [p.name for p in good(album)]
-    said = [line.removeprefix("error: ").split(":")[0] for line in outcome.err.splitlines()]
-    assert said == sorted(said)
-    assert outcome.err.count("error: in/3.jpg") == outcome.err.count("error: ") == 1
     for path in good(album):
         assert photomend(*WORDS, path, "-o", "alone/").code == 0
-        for name in (path.name, f"{path.stem}.json"):
-            together, alone = (Path(place) / name for place in ("out", "alone"))
-            if name.endswith(".json"):
-                assert settled(together) == settled(alone)
-            else:
-                assert together.read_bytes() == alone.read_bytes(), path
+    for out, large in (("small", overlap.LARGE), ("large", 40 * 40)):
+        monkeypatch.setattr(tasks, "LARGE", large)
+        outcome = photomend(*WORDS, "in", "-o", out)
+        assert outcome.code == 3
+        assert [Path(line).name for line in outcome.out.split()] == [p.name for p in good(album)]
+        said = [line.removeprefix("error: ").split(":")[0] for line in outcome.err.splitlines()]
+        assert said == sorted(said)
+        assert outcome.err.count("error: in/3.jpg") == outcome.err.count("error: ") == 1
+        for path in good(album):
+            together, alone = (Path(place) / path.name for place in (out, "alone"))
+            assert together.read_bytes() == alone.read_bytes(), path
+            assert settled(together.with_suffix(".json")) == settled(alone.with_suffix(".json"))
 
 
 def settled(path: Path) -> dict[str, Any]:

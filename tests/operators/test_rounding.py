@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.stats import laplace, truncnorm
 
-from operators.bins import FIRM, within
+from operators.bins import ALIKE, FIRM, among, within
 from operators.coefficients import Coefficients
 from operators.jpeg import Jpeg
 from operators.rounding import inside, lost
@@ -63,3 +63,22 @@ def test_narrow_bins_say_their_centre_and_wide_ones_nothing() -> None:
     torch.testing.assert_close(FIRM * variance[known], rounding, rtol=0.01, atol=0)
     _, variance = within(file, 0.0, y, found, 1e-4)
     assert float(variance[known].quantile(0.1)) > 1000 * levels
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.03])
+def test_few_levels_make_of_a_picture_the_truncated_normal(noise: float) -> None:
+    """The likelihood times N(found, spread) has SciPy's moments; white has no upper end."""
+    y = (torch.arange(8.0, dtype=torch.float64) / 7).view(1, 1, 1, 8)
+    found, spread, half = y + 0.05 * (-1.0) ** torch.arange(8), 0.08, 0.5 / 7
+    sigma = math.hypot(noise, half / math.sqrt(3))
+    values, variance = among(3, sigma, y, found, spread)
+    variance = variance * ALIKE - noise**2
+    supposed = spread**2 + noise**2
+    total = 1 / (1 / variance + 1 / supposed)
+    mean = total * (values / variance + found / supposed)
+    low, high = (y - half).flatten(), (y + half).flatten()
+    low[0], high[-1] = -math.inf, math.inf
+    about, width = found.flatten(), math.sqrt(supposed)
+    known = truncnorm((low - about) / width, (high - about) / width, about, width)
+    assert mean.flatten().tolist() == pytest.approx(list(known.mean()), abs=2e-4)
+    assert total.flatten().tolist() == pytest.approx(list(known.var()), rel=3e-3)

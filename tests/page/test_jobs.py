@@ -157,7 +157,7 @@ def test_a_server_that_dies_and_comes_back_is_found_again(
     saved = f"sessionStorage['photomend.key'] = '{KEY}'"
     visit.page.add_init_script(f"if (location.protocol === 'http:') {saved}")
     visit.open().photo(small)
-    visit.option(factor=2, steps=60)
+    visit.option(factor=2, steps=30)
     visit.start()
     expect(visit.page.locator("#doing")).to_contain_text("Step")
     guarded.kill()

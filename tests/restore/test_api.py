@@ -333,8 +333,10 @@ def test_a_blur_that_is_not_given_is_estimated() -> None:
     assert "blur" not in given.report
 
 
-@pytest.mark.parametrize("camera", [None, Camera()])
-@pytest.mark.parametrize("kernel", [kernels.motion(9, 30), None])
+@pytest.mark.parametrize(
+    ("camera", "kernel"),
+    [(None, kernels.motion(9, 30)), (Camera(), kernels.motion(9, 30)), (Camera(), None)],
+)
 def test_whether_light_was_blurred_or_values_shows(
     camera: Camera | None, kernel: Tensor | None
 ) -> None:

@@ -167,7 +167,7 @@ def assert_control(
 
 
 LONG = {"mcgdiff-gaussian", "mcgdiff-mixture"}
-"""Checked fast by `tests/solvers/test_mcgdiff.py` and by the documented figures."""
+"""Checked fast by `tests/solvers/test_mcgdiff.py`."""
 QUICKLY = [
     pytest.param(
         name,
@@ -268,7 +268,9 @@ def assert_documented(name: str, found: dict[str, float], tolerance: dict[str, f
         assert found[figure] == near, figure
 
 
-@pytest.mark.parametrize("name", solvers.names())
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=slow if n == "mcgdiff" else ()) for n in solvers.names()]
+)
 def test_the_figures_are_the_documented_ones(name: str) -> None:
     # 2000 draws leave 0.02 of the mean and the spread, 0.01 of the modes; the table has two digits
     bands = {"bias": 0.05, "spread": 0.06, "residual": 0.05, "modes": 0.04, "coverage": 0.02}
