@@ -75,14 +75,14 @@ class LinearOperator(Operator):
     def gram_solve(self, r: Tensor, damping: Tensor) -> Tensor:
         """Solve (A A^T + damping I) s = r per image; damping >= 0 has shape (B or 1, 1, 1, 1).
 
-        By conjugate gradients, to a relative residual of epsilon^(1/4): 2 % in float32, which
-        moves the prox of a noisy blurred photo by less than 0.01 dB.
+        By conjugate gradients, to a relative residual of 1e-4 in float64, elsewhere of 5 %, which
+        moves the restoration of a blurred photo by less than 0.02 dB.
         """
         return conjugate_gradients(
             lambda s: torch.addcmul(self(self.adjoint(s)), damping, s),
             r,
             preconditioner=self.preconditioner(r, damping),
-            tolerance=torch.finfo(r.dtype).eps ** 0.25,
+            tolerance=1e-4 if r.dtype == torch.float64 else 0.05,
         )
 
     def preconditioner(self, r: Tensor, damping: Tensor) -> Callable[[Tensor], Tensor]:
