@@ -42,7 +42,7 @@ def test_noise_of_both_signs_leaves_nothing_where_the_denoiser_is_affine() -> No
 
 def test_without_noise_there_is_one_evaluation_a_step() -> None:
     prior, measurement = problem(VP)
-    for options in ({"zeta": 0.0}, {"antithetic": False}):
+    for options in ({"zeta": 0.0}, {"fade": None}):
         counted = CountedPrior(prior)
         last(dpir, measurement, counted, Seeds(0), steps=3, **options)
         assert counted.evaluations == 3
