@@ -8,16 +8,14 @@ arXiv:2008.13751), with the denoiser of a diffusion prior.
         z <- E[z0 | alpha_k E(x + m)] for m = r - fade (n - r) and its opposite
         x^ <- D(mean of z)
 
-Where the encoder is the transpose of an isometry P, D is replaced by P: x = P u, the argmin is over
-the states u, and D comes at the end only (`restore.solvers.space`, `restore.bench.latent_prox`).
+Where E is P^T of an isometry P, all is in u = P^T x, and D comes last (`restore.solvers.space`).
 
 The paper has zeta = 0. Then x is as smooth as x^ where the data are weak, the denoiser is told of
 noise that is not there and smooths again. Noise before the argmin (fade = 0), as in PnP-DM (Wu et
 al., NeurIPS 2024, arXiv:2405.18782), makes x as noisy as it is said to be, but where data of some
 weight bring their own over 1.2 sigma_k^2, which is not removed again: fade takes some of it there.
-What is left of m is an error, odd in m but for its curvature: the mean over both signs, antithetic
-variates (Hammersley & Morton, 1956), is without most of it. An A that bends is replaced by its
-linear part at x^ (`operators.linearised`) before every argmin.
+What is left of m is odd in m but for curvature: the mean over both signs, antithetic variates
+(Hammersley & Morton, 1956), is without most of it. An A that bends is linearised at every x^.
 """
 
 from collections.abc import Iterator
@@ -56,17 +54,15 @@ def dpir(
     """Restore by a denoiser and a prox in turn; fast, one picture near the mean, no exact sample.
 
     steps >= 1 of two network evaluations; lambda_ > 0 is the strength of the prior; zeta >= 0 the
-    share of fresh noise, 0 for none, fade >= 0 how much less where the data speak; None, or zeta
-    0, for one sign alone, one evaluation; max_weight bounds the trust in the data. Levels of noise
-    in the picture on [0, 1]: start_sigma, 0.8, or 0.2 where pixels are missing (in one picture of a
-    batch), which higher ones fill with what lower ones keep; end_sigma, that of the measurement,
-    but not below 0.005. ValueError when a level or steps is not positive.
+    share of fresh noise, fade >= 0 how much less where the data speak, None for one sign and one
+    evaluation; max_weight bounds trust in the data. Levels of noise on [0, 1]: start_sigma, 0.8, or
+    0.2 where (a picture of a batch has) pixels missing, which higher ones fill with what then
+    stays; end_sigma, the measurement's, but not below 0.005. ValueError for steps or levels <= 0.
     """
     where = space(measurement, prior, prox_in)
     seen = where.measurement
     levels = _falling(seen, steps, start_sigma, end_sigma)
     u = where.of(smooth_estimate(seen))
-    fade = fade if zeta else None
     for step, sigma in enumerate(levels, start=1):
         level = prior.schedule.at_ratio(sigma / prior.unit)
         weight = min(trust(seen, prior, level) / lambda_, max_weight)
@@ -83,15 +79,13 @@ def _noisy(where: Space, u: Tensor, n: Tensor, weight: float, fade: float | None
     if fade is None:
         return [where.prox(u + n, weight)]
     x, r = where.prox(u, weight), where.response(n, weight)
-    m = r - fade * (n - r)
-    return [x + m, x - m]
+    return [x + sign * (r - fade * (n - r)) for sign in (1, -1)]
 
 
 def _falling(seen: Seen, steps: int, start: float | None, end: float | None) -> list[float]:
     end = max(deviation(seen), 0.005) if end is None else end
     start = (0.2 if has_holes(seen) else 0.8) if start is None else start
     if steps < 1 or min(start, end) <= 0:
-        given = f"{steps}, {start} and {end}"
-        raise ValueError(f"steps, start_sigma and end_sigma have to be positive, not {given}")
+        raise ValueError(f"steps, start_sigma, end_sigma: {steps}, {start}, {end}; all must be > 0")
     ratio = end / max(start, end)
     return [end * ratio ** (step / max(steps - 1, 1) - 1) for step in range(steps)]
