@@ -61,9 +61,8 @@ def dpir(
     """
     where = space(measurement, prior, prox_in)
     seen = where.measurement
-    levels = _falling(seen, steps, start_sigma, end_sigma)
     u = where.of(smooth_estimate(seen))
-    for step, sigma in enumerate(levels, start=1):
+    for step, sigma in enumerate(_falling(seen, steps, start_sigma, end_sigma), start=1):
         level = prior.schedule.at_ratio(sigma / prior.unit)
         weight = min(trust(seen, prior, level) / lambda_, max_weight)
         where = where.at(u, sigma)
