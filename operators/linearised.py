@@ -42,7 +42,8 @@ class Bent(Operator):
 
     def chance(self, measurement: Measurement[Any], x: Tensor) -> Tensor:
         """Give the mean square that the residual of `linearised` has at the true x, in units of
-        its variance; to broadcast against it: 1 where its noise is not bounded.
+        its variance; to broadcast against it: 1 where its noise is not bounded. A scalar where
+        what is left is white.
         """
         return x.new_ones(())
 

@@ -85,6 +85,7 @@ def test_few_levels_and_saturation_are_undone(tmp_path: Path) -> None:
         path = as_file(operator(x), tmp_path / "photo.png")
         result = restore.restore(path, operator)
         assert psnr(result.pixels, x) > psnr(read(path).pixels, x) + 0.8, chain
+        assert result.report["certificate"]["accepted"] == [True]
         assert result.report["camera"]["bits"] == int(chain[9])
         assert result.report["noise"]["estimated"]
 
