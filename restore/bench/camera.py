@@ -4,7 +4,8 @@ Photos are taken by `operators.exposure`: light is blurred, noise is added to wh
 is clipped, rounded to 8 bits and, of some, compressed by libjpeg. In "lights" the brightest pixels
 are made lights, several times brighter than white; the original is then what is clipped of it. Each
 photo is restored by the default solver with models that know more and more of this. Then the
-originals are compressed, and nothing else, by libjpeg with several qualities, and restored.
+originals are compressed, and nothing else, by libjpeg with several qualities, or rounded to few
+levels, and restored.
 """
 
 import io
@@ -25,7 +26,7 @@ from operators.jpeg import Jpeg
 from operators.measurement import Measurement, simulate
 from operators.noise import Gaussian
 from operators.seeds import Seeds
-from operators.tone import Gamma
+from operators.tone import Gamma, Quantize
 from restore.bench import protocol
 from restore.bench.reports import Report, shown, written
 from restore.bench.run import lpips_distance
@@ -36,8 +37,11 @@ from restore.restorer import Restorer
 SHARE, POWER = 0.03, 4.0
 """Of the pixels become lights; what exceeds white is made so many times as much."""
 QUALITY = 75
-ALONE = {f"quality {quality}": quality for quality in (10, 20, 40, 75, 90)}
-"""Qualities of photos that are compressed and not blurred."""
+ALONE: dict[str, Jpeg | Quantize] = {
+    **{f"quality {quality}": Jpeg(quality) for quality in (10, 20, 40, 75, 90)},
+    **{f"{bits} bits": Quantize(bits) for bits in (2, 3, 4, 5)},
+}
+"""What happens to photos that are not blurred."""
 KERNELS = {"motion": lambda: kernels.motion(17, 30), "disk": lambda: kernels.disk(4)}
 DAMAGE = {"lights": (True, False), "jpeg": (False, True), "both": (True, True)}
 """Are there lights, is it compressed?"""
@@ -90,9 +94,9 @@ def main(
                 case = {"name": f"{group} {path.stem}", "blur": blurred, "damage": damage}
                 rows.append({**case, "models": measured(shot, damage, sigma, restorer, lpips)})
                 report(_line(rows[-1]))
-        for damage, quality in ALONE.items():
+        for damage, operator in ALONE.items():
             case = {"name": f"{group} {path.stem}", "damage": damage}
-            rows.append({**case, "models": compressed(x, quality, restorer, lpips)})
+            rows.append({**case, "models": undone(x, operator, restorer, lpips)})
             report(_line(rows[-1]))
     summary = {
         "settings": {"limit": limit, "sigma": sigma, "seed": seed, "quality": QUALITY},
@@ -160,22 +164,25 @@ def measured(
     return found
 
 
-def compressed(
+def undone(
     x: Tensor,
-    quality: int,
+    damage: Jpeg | Quantize,
     restorer: Restorer,
     lpips: Callable[[Tensor, Tensor], Tensor] | None,
 ) -> dict[str, dict[str, Any]]:
-    """Restore a picture that was compressed, and nothing else; figures as of `measured`."""
-    y = _pixels(_decompressed(_levels(x), quality))
-    operator = fitted(Jpeg(quality), restorer.solver)
+    """Restore a picture that was compressed or rounded, and nothing else; figures as `measured`."""
+    quality = damage.quality if isinstance(damage, Jpeg) else None
+    levels = _levels(x if isinstance(damage, Jpeg) else damage(x))
+    y = _pixels(_decompressed(levels, quality) if isinstance(quality, int) else levels)
+    operator = fitted(damage, restorer.solver)
     result = restorer(y, operator, noise=hidden_noise(operator, y))
+    told = result.report["camera"]["jpeg"]
     return {
         "as given": _quality(y, x, lpips),
         "restored": {
             **_quality(result.pixels, x, lpips),
             "chi_square": result.report["certificate"]["chi_square"][0],
-            "inside bins": result.report["camera"]["jpeg"]["inside_bins"][0],
+            "inside bins": told["inside_bins"][0] if told else None,
             "seconds": result.report["seconds"],
         },
     }
@@ -199,7 +206,8 @@ Motion of 17 pixels and a disk of radius 4, blurred in linear light, noise {sigm
 blur of the coded values, as if there were no camera; light: blur of linear light; and saturation:
 white values are censored; JPEG alone: blur of the coded values, errors in its coefficients.
 inside bins: share of the coefficients of the picture, photographed again, that lie in those of the
-file, to three deviations of the noise. quality: sharp photos without noise, compressed only.
+file, to three deviations of the noise. quality, bits: sharp photos without noise, compressed, or
+rounded to so many bits, only.
 """
 
 
