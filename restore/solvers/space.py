@@ -65,10 +65,6 @@ class Space(Protocol):
         """argmin_v weight / 2 |y + error - A(v)|^2 + 1/2 |v - u|^2, as LinearOperator.prox."""
         ...
 
-    def response(self, n: Tensor, weight: float | Tensor) -> Tensor:
-        """prox(u + n) - prox(u): what data of that weight leave of n."""
-        ...
-
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
@@ -102,10 +98,6 @@ class Pictures:
     def prox(self, u: Tensor, weight: float | Tensor, error: Tensor | float = 0.0) -> Tensor:
         """The operator's own."""
         return self.measurement.operator.prox(u, self.measurement.y + error, weight)
-
-    def response(self, n: Tensor, weight: float | Tensor) -> Tensor:
-        """The same of nothing seen."""
-        return self.measurement.operator.prox(n, torch.zeros_like(self.measurement.y), weight)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,10 +147,6 @@ class States:
     def prox(self, u: Tensor, weight: float | Tensor, error: Tensor | float = 0.0) -> Tensor:
         """The minimum over the states, by conjugate gradients."""
         return self.operator.prox(u, self.y + error, weight)
-
-    def response(self, n: Tensor, weight: float | Tensor) -> Tensor:
-        """The same of nothing seen."""
-        return self.operator.prox(n, torch.zeros_like(self.measurement.y), weight)
 
 
 @dataclass(frozen=True, eq=False)
