@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from priors.parameterization import PARAMETERIZATIONS
 from priors.schedule import Level
+from priors.threads import share_cores
 
 
 def cast(module: Any, *target: Any) -> Any:
@@ -25,7 +26,8 @@ def frozen(module: Any) -> Any:
 
 
 def enter(x: Tensor, network: Any) -> Tensor:
-    """A grid (B, C, h, w) in the precision and the layout of a network."""
+    """A grid (B, C, h, w) in the precision and the layout of a network, which is asked next."""
+    share_cores(x.device)
     parameter = next(iter(network.parameters()))
     return x.to(parameter.dtype).contiguous(memory_format=torch.channels_last)
 

@@ -194,8 +194,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")  # users can do nothing about its hints
-    # Threads that wait spinning take the cores from those they wait for where others are at work.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if sys.platform != "linux":  # where `priors.threads` sees to it
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         code = int(app(arguments or ["--help"], standalone_mode=False) or OK)
         return _say("interrupted", code) if code == INTERRUPTED else code

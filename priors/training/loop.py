@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from priors.threads import share_cores
 from priors.training.layout import suit
 from priors.training.options import Training
 from priors.training.record import Record
@@ -103,11 +104,11 @@ class Trainer:
 
         The last checkpoint is written, too, when the loop is left by an exception of the user's.
         """
-        saved = self.elapsed
-        clock, crops, before = self._clock(), 0, self.step
+        saved, clock, crops, before = self.elapsed, self._clock(), 0, self.step
         loss = nothing = torch.zeros((), device=self.accelerator.device)  # read in ticks only
         try:
             while self.share < 1:
+                share_cores(loss.device)
                 part_loss, part_crops = self._update()
                 loss, crops = loss + part_loss, crops + part_crops
                 last = self.options.steps is not None and self.step >= self.options.steps
@@ -173,8 +174,7 @@ class Trainer:
 
     def _check(self, loss: float) -> None:
         """TrainingError where the loss is no number, or far above what it was."""
-        diverged = not loss <= EXPLODED * self.lowest
-        if diverged:
+        if not loss <= EXPLODED * self.lowest:
             kept = f"{self.checkpoint} stands" if self.checkpoint.exists() else "nothing was saved"
             raise TrainingError(
                 f"the loss is {loss:.3g} at step {self.step}: diverged; lower --rate "

@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from operators.convolution import embedded
+from priors.threads import share_cores
 from restore.blind.saturated import LEAST
 
 _SCALE = math.sqrt(0.5)
@@ -63,6 +64,7 @@ def free_kernels(
     lambda_, found = _LAMBDA, planes.new_zeros(len(planes), 3, 3)
     found[:, 1, 1:] = 0.5
     for level in range(levels, -1, -1):
+        share_cores(planes.device)
         side = _odd(size * _SCALE**level)
         sides = [round(n * _SCALE**level) for n in planes.shape[1:]]
         small = _resized(planes, sides)

@@ -1,0 +1,69 @@
+"""Threads that let others have their cores.
+
+The threads of an OpenMP runtime wait for each other spinning. Where another process is at work, one
+of them is not running, and the others take its core by waiting for it. libgomp, which torch has on
+Linux, waits for no more than a moment while a process has more threads than there are cores
+("throttled", in its manual under GOMP_SPINCOUNT): a second team of threads, which sleeps, makes it
+so, and only where others are at work, as waiting so is slower if nobody is. The number of threads
+at work, and with it every bit of a result, stays. `python -m restore.bench.crowded` measures it.
+"""
+
+import os
+import threading
+import time
+
+import torch
+
+TOLD = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+"""Variables of the environment that say how threads wait."""
+_EVERY, _LOOK = 3.0, 0.01
+"""Seconds between two looks at how crowded it is, and of a look."""
+_TAKEN = 0.4
+"""Cores that others take from the threads of a look, from which on it is crowded."""
+_SHARED = 1 << 17
+"""Numbers enough for an operation to be shared between threads."""
+
+
+class _Team:
+    """The team that sleeps, if there is one, and when to look again."""
+
+    leave: threading.Event | None = None
+    next_look = 0.0
+
+
+def share_cores(device: torch.device | None = None) -> None:
+    """Wait for no more than a moment, as long as others are at work; for calls now and then.
+
+    It looks every three seconds; not for work on another device than the processor, and not where
+    the environment says how to wait.
+    """
+    if device is not None and device.type != "cpu":
+        return
+    now = time.monotonic()
+    alone = torch.get_num_threads() == 1 or any(name in os.environ for name in TOLD)
+    if alone or now < _Team.next_look:
+        return
+    _Team.next_look = now + _EVERY
+    if _Team.leave is not None:
+        _Team.leave.set()
+        _Team.leave = None
+    if crowded():
+        asleep, _Team.leave = threading.Event(), threading.Event()
+        threading.Thread(target=_sleep, args=(asleep, _Team.leave), daemon=True).start()
+        asleep.wait()
+
+
+def crowded() -> bool:
+    """Whether other processes take the cores of threads that, waiting or not, would use them."""
+    x = torch.zeros(_SHARED)
+    began, used, spent = time.perf_counter(), time.process_time(), 0.0
+    while spent < _LOOK:
+        x.cos_()
+        spent = time.perf_counter() - began
+    return time.process_time() - used < (torch.get_num_threads() - _TAKEN) * spent
+
+
+def _sleep(asleep: threading.Event, leave: threading.Event) -> None:
+    torch.zeros(_SHARED).cos_()  # for which this thread gets a team
+    asleep.set()
+    leave.wait()
