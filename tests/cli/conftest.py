@@ -12,6 +12,9 @@ from PIL import Image
 
 from restore.cli import main
 
+WHITE = ("--prior", "restore.bench.white:white")
+"""A prior that costs nothing, for what does not depend on it."""
+
 
 class Outcome(NamedTuple):
     """What a command said."""

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from restore.commands.failure import Refusal
 from restore.commands.files import Job
 from restore.commands.manifest import Manifest
-from tests.cli.conftest import Command, picture
+from tests.cli.conftest import WHITE, Command, picture
 
 COMMAND = (sys.executable, "-m", "restore.cli")
 SETTINGS = {"task": "deblur", "options": {"steps": 1, "kernel": "disk:1", "noise": None}}
@@ -33,7 +34,7 @@ def solver(measurement, prior, seeds):
     yield State(1, 1, x, x)
 """
 RUN = "deblur in -r -o out -k disk:1 --boundary reflect".split()
-RUN += "--solver steady:solver --manifest run.jsonl".split()
+RUN += [*"--solver steady:solver --manifest run.jsonl".split(), *WHITE]
 
 
 def job(name: str) -> Job:
@@ -180,9 +181,9 @@ def test_a_disk_that_is_full_is_told_and_nothing_is_half_written(album: Path) ->
     Path("small").mkdir()
     if subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False).returncode:
         pytest.skip("this system lets no user mount a disk")
-    picture(192).save("large.png")
+    Image.effect_noise((192, 192), 80).convert("RGB").save("large.png")
     words = [*COMMAND, "upscale", "large.png", "in/a.png", "-o", "small", "-f", "2", "--quiet"]
-    words += ["--solver", "steady:solver"]
+    words += ["--solver", "steady:solver", *WHITE]
     environment = {**os.environ, "PYTHONPATH": str(album)}
     shell = ["unshare", "-rm", "sh", "-c", FULL, "sh", "small", *words]
     done = subprocess.run(shell, env=environment, capture_output=True, check=False, text=True)

@@ -13,10 +13,10 @@ import pytest
 
 from restore.commands import overlap, tasks
 from restore.commands.overlap import IN_FLIGHT, Device, Stop
-from tests.cli.conftest import Command, picture
+from tests.cli.conftest import WHITE, Command, picture
 
 COMMAND = (sys.executable, "-m", "restore.cli")
-WORDS = ("deblur", "-k", "disk:1", "--noise", "2/255", "--steps", 2)
+WORDS = ("deblur", "-k", "disk:1", "--noise", "2/255", "--steps", 2, *WHITE)
 SOLVER = """
 import json, threading, time
 from pathlib import Path
@@ -82,7 +82,7 @@ def test_the_device_has_one_at_a_time_and_few_wait(
     album: list[Path], photomend: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(Path().resolve()))
-    words = ("deblur", "in", "-o", "out", "-k", "disk:1", "--solver", "watching:solver")
+    words = ("deblur", "in", "-o", "out", "-k", "disk:1", *WHITE, "--solver", "watching:solver")
     outcome = photomend(*words, "--manifest", "run.jsonl", "--json")
     rows = [json.loads(line) for line in outcome.out.splitlines()]
     assert [row["input"] for row in rows] == [str(path) for path in album]
@@ -102,8 +102,8 @@ def test_the_device_has_one_at_a_time_and_few_wait(
 
 def test_ctrl_c_is_clean(album: list[Path]) -> None:
     Path("hang").touch()
-    words = [*COMMAND, "deblur", "in", "-o", "out", "-k", "disk:1", "--solver", "watching:solver"]
-    words += ["--manifest", "run.jsonl"]
+    words = [*COMMAND, "deblur", "in", "-o", "out", "-k", "disk:1", "--manifest", "run.jsonl"]
+    words += [*WHITE, "--solver", "watching:solver"]
     environment = {**os.environ, "PYTHONPATH": str(Path().resolve())}
     pipe = subprocess.PIPE
     with subprocess.Popen(words, env=environment, stdout=pipe, stderr=pipe) as process:

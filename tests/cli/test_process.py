@@ -16,6 +16,7 @@ from restore.cli import main
 from restore.commands import tasks
 from restore.commands.progress import Progress
 from restore.solvers import State
+from tests.cli.conftest import WHITE
 
 COMMAND = (sys.executable, "-m", "restore.cli")
 SOLVER = """
@@ -28,7 +29,7 @@ def solver(measurement, prior, seeds):
 
 
 def test_a_pipe_through_the_command(photo: Path) -> None:
-    words = [*COMMAND, "deblur", "-", "-k", "disk:1", "--steps", "1", "--quiet"]
+    words = [*COMMAND, "deblur", "-", "-k", "disk:1", "--steps", "1", "--quiet", *WHITE]
     done = subprocess.run(words, input=photo.read_bytes(), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(b"\x89PNG")
@@ -37,7 +38,7 @@ def test_a_pipe_through_the_command(photo: Path) -> None:
 
 def test_a_signal_leaves_no_file(photo: Path) -> None:
     Path("slow.py").write_text(SOLVER)
-    words = [*COMMAND, "deblur", str(photo), "-k", "disk:1", "--solver", "slow:solver"]
+    words = [*COMMAND, "deblur", str(photo), "-k", "disk:1", "--solver", "slow:solver", *WHITE]
     environment = {**os.environ, "PYTHONPATH": str(Path().resolve())}
     pipe = subprocess.PIPE
     with subprocess.Popen(words, env=environment, stdout=pipe, stderr=pipe) as process:
