@@ -95,10 +95,10 @@ class Blur(LinearOperator):
         down, right = self._margin
         return (*batch, height + 2 * down, width + 2 * right)
 
-    def gram_solve(self, r: Tensor, damping: Tensor) -> Tensor:
+    def gram_solve(self, r: Tensor, damping: Tensor, start: Tensor | None = None) -> Tensor:
         """Solve in closed form where circular or separable, else by conjugate gradients."""
         solve = self._closed_form(r)
-        return super().gram_solve(r, damping) if solve is None else solve(r, damping)
+        return super().gram_solve(r, damping, start) if solve is None else solve(r, damping)
 
     def pinv(self, y: Tensor) -> Tensor:
         """Apply the pseudo-inverse, in closed form where circular or separable."""

@@ -66,9 +66,9 @@ class Coefficients(LinearOperator):
         planes = torch.cat([bright, large], 1)
         return self.jpeg.upright(torch.einsum("dc,bdhw->bchw", ycc(y), planes))
 
-    def gram_solve(self, r: Tensor, damping: Tensor) -> Tensor:
+    def gram_solve(self, r: Tensor, damping: Tensor, start: Tensor | None = None) -> Tensor:
         """Solve by conjugate gradients, which take few iterations: all are of one size."""
-        return conjugate_gradients(lambda s: self(self.adjoint(s)) + damping * s, r)
+        return conjugate_gradients(lambda s: self(self.adjoint(s)) + damping * s, r, x0=start)
 
     def image_shape(self, y_shape: Shape) -> Shape:
         """Give (B, 3, height, width)."""

@@ -58,7 +58,7 @@ class Downsample(ClosedFormOperator):
         """Give y_shape with the sides times factor."""
         return _enlarged(y_shape, self.factor)
 
-    def gram_solve(self, r: Tensor, damping: Tensor) -> Tensor:
+    def gram_solve(self, r: Tensor, damping: Tensor, start: Tensor | None = None) -> Tensor:
         """Solve by the eigenvectors of the two axes."""
         height, width = (self.factor * side for side in r.shape[-2:])
         gram = _gram(height, width, self.factor, self.filter, r.dtype, r.device)
@@ -137,7 +137,7 @@ class DecimatedBlur(ClosedFormOperator):
         """Give y_shape with the sides times factor."""
         return self.decimate.image_shape(y_shape)
 
-    def gram_solve(self, r: Tensor, damping: Tensor) -> Tensor:
+    def gram_solve(self, r: Tensor, damping: Tensor, start: Tensor | None = None) -> Tensor:
         """Divide by the aliased power spectrum."""
         factor, (height, width) = self.decimate.factor, r.shape[-2:]
         size = (factor * height, factor * width)

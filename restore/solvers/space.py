@@ -21,7 +21,7 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
-from operators.base import LinearOperator, Shape
+from operators.base import LinearOperator, Shape, Weight
 from operators.linearised import Linearisable, linearised
 from operators.measurement import Measurement
 from priors.base import Prior
@@ -61,8 +61,14 @@ class Space(Protocol):
         """The state at the coordinates."""
         ...
 
-    def prox(self, u: Tensor, weight: float | Tensor, error: Tensor | float = 0.0) -> Tensor:
+    def prox(
+        self, u: Tensor, weight: Weight, error: Tensor | float = 0.0, near: Tensor | None = None
+    ) -> Tensor:
         """argmin_v weight / 2 |y + error - A(v)|^2 + 1/2 |v - u|^2, as LinearOperator.prox."""
+        ...
+
+    def moved(self, n: Tensor, weight: Weight) -> Tensor:
+        """What prox(u + n) is more than prox(u): roughly, as is enough for noise of both signs."""
         ...
 
 
@@ -95,9 +101,15 @@ class Pictures:
         """E(u)."""
         return self.prior.encode(u)
 
-    def prox(self, u: Tensor, weight: float | Tensor, error: Tensor | float = 0.0) -> Tensor:
+    def prox(
+        self, u: Tensor, weight: Weight, error: Tensor | float = 0.0, near: Tensor | None = None
+    ) -> Tensor:
         """The operator's own."""
-        return self.measurement.operator.prox(u, self.measurement.y + error, weight)
+        return self.measurement.operator.prox(u, self.measurement.y + error, weight, near)
+
+    def moved(self, n: Tensor, weight: Weight) -> Tensor:
+        """The prox where nothing was seen."""
+        return self.measurement.operator.prox(n, torch.zeros_like(self.measurement.y), weight)
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,9 +156,16 @@ class States:
         """u / unit."""
         return u / self.prior.unit
 
-    def prox(self, u: Tensor, weight: float | Tensor, error: Tensor | float = 0.0) -> Tensor:
+    def prox(
+        self, u: Tensor, weight: Weight, error: Tensor | float = 0.0, near: Tensor | None = None
+    ) -> Tensor:
         """The minimum over the states, by conjugate gradients."""
-        return self.operator.prox(u, self.y + error, weight)
+        return self.operator.prox(u, self.y + error, weight, near)
+
+    def moved(self, n: Tensor, weight: Weight) -> Tensor:
+        """The prox where nothing was seen, by fewer of them."""
+        rough = Rough(self.measurement.operator, self.prior)
+        return rough.prox(n, torch.zeros_like(self.measurement.y), weight)
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,6 +190,12 @@ class Seen(LinearOperator):
     def preconditioner(self, r: Tensor, damping: Tensor) -> Callable[[Tensor], Tensor]:
         """The one of A: P keeps nearly all that A sees."""
         return self.operator.preconditioner(r, damping)
+
+
+class Rough(Seen):
+    """A P, whose systems are solved less exactly: four times the tolerance."""
+
+    tolerance = 4 * Seen.tolerance
 
 
 SPACES = ("states", "linear", "pictures")
