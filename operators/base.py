@@ -2,12 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import ClassVar, Self, TypeVar, cast, overload
+from dataclasses import dataclass, fields
+from typing import ClassVar, Self, overload
 
 import torch
 from torch import Tensor
 
+from operators.moving import Target, moved
 from operators.solve import conjugate_gradients, damped_reciprocal
 
 __all__ = [
@@ -19,15 +20,11 @@ __all__ = [
     "LinearOperator",
     "Operator",
     "Shape",
-    "Target",
     "conjugate_gradients",
-    "moved",
 ]
 
 Shape = tuple[int, ...]
-Target = Tensor | torch.device | torch.dtype | str
 Weight = float | Tensor
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,16 +94,21 @@ class LinearOperator(Operator):
         """Apply the pseudo-inverse: the shortest of the images that come closest to y."""
         return conjugate_gradients(lambda x: self.adjoint(self(x)), self.adjoint(y))
 
-    def prox(self, x: Tensor, y: Tensor, weight: Weight, near: Tensor | None = None) -> Tensor:
+    def prox(self, x: Tensor, y: Tensor, weight: Weight) -> Tensor:
         """Minimise weight/2 |A z - y|^2 + 1/2 |z - x|^2 over z.
 
         weight >= 0 (infinity projects) is a number, or one an image (B,); ValueError when negative.
-        near: an image near z, for a finite weight, as the minimum for another: saves iterations.
-        By Woodbury z = x + A^T s, (A A^T + I / weight) s = y - A x, where s = weight (y - A z).
+        By Woodbury z = x + A^T s with (A A^T + I / weight) s = y - A x, a system of the size of y.
         """
+        return self.prox_from(x, y, weight)[0]
+
+    def prox_from(
+        self, x: Tensor, y: Tensor, weight: Weight, left: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """prox, and s / weight, which is y - A z: for a near x and a finite weight a start."""
         damping = _damping(weight, x)
-        start = None if near is None else (y - self(near)) / damping
-        return x + self.adjoint(self.gram_solve(y - self(x), damping, start))
+        s = self.gram_solve(y - self(x), damping, None if left is None else left / damping)
+        return x + self.adjoint(s), damping * s
 
     @overload
     def __matmul__(self, inner: "LinearOperator") -> "LinearOperator": ...
@@ -218,16 +220,6 @@ class ComposedLinear(Composed, LinearOperator):
         return self.inner.pinv(self.outer.pinv(y))
 
 
-def moved(value: T, *target: Target) -> T:
-    """Give value with its tensors moved, as by Tensor.to; those of masks keep their dtype."""
-    if isinstance(value, Tensor):
-        return cast(T, _moved_tensor(value, target))
-    if is_dataclass(value) and not isinstance(value, type):
-        names = [field.name for field in fields(value) if field.init]
-        return replace(value, **{name: moved(getattr(value, name), *target) for name in names})
-    return value
-
-
 def _shown(value: object) -> str:
     if isinstance(value, Tensor):
         return f"<{' x '.join(map(str, value.shape))} {str(value.dtype).removeprefix('torch.')}>"
@@ -241,10 +233,3 @@ def _damping(weight: Weight, x: Tensor) -> Tensor:
     weights = weight.to(x) if isinstance(weight, Tensor) else x.new_full((1,), weight)
     weights = weights.reshape(-1, *[1] * (x.ndim - 1))
     return weights.reciprocal().clamp(max=1e12)  # 0 leaves x as it is: infinity would make it NaN
-
-
-def _moved_tensor(tensor: Tensor, targets: tuple[Target, ...]) -> Tensor:
-    image = tensor if tensor.is_floating_point() else torch.empty(0, device=tensor.device)
-    for target in targets:
-        image = image.to(target)
-    return image if tensor.is_floating_point() else tensor.to(image.device)

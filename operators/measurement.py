@@ -6,7 +6,8 @@ from typing import Generic, Self, TypeVar
 
 from torch import Tensor
 
-from operators.base import Operator, Shape, Target, moved
+from operators.base import Operator, Shape
+from operators.moving import Target, moved
 from operators.noise import Noise
 from operators.seeds import Seeds
 

@@ -93,6 +93,10 @@ def _check_prox(operator: LinearOperator, x: Tensor, y: Tensor) -> None:
     _close("one weight = one an image", *same, 1e-10)
     alone = [operator.prox(*(t[i : i + 1] for t in (x, y, weights))) for i in range(len(x))]
     _close("prox alone = prox in a batch", torch.cat(alone), z, 1e-10)
+    start = operator.prox_from(x, y, weights)[1]
+    again, left = operator.prox_from(x, y, 2 * weights, start)
+    _close("prox from a start = prox", again, operator.prox(x, y, 2 * weights), 2e-3)
+    _close("what it leaves = y - A z", left, y - operator(again), 2e-3)
 
 
 def _close(law: str, found: Tensor, expected: Tensor, tolerance: float) -> None:

@@ -18,9 +18,9 @@ step of PnP-DM (Wu et al., NeurIPS 2024, arXiv:2405.18782), makes x as noisy as 
 where A has gain a it has variance sigma_k^2 (zeta^2 + s / lambda) / (1 + s)^2 with s = (a sigma_k /
 sigma)^2 / lambda; with lambda below 0.3 over 1.2 sigma_k^2, which is not removed again. What is
 left of n is an error, odd in n but for its curvature: the mean over both signs, antithetic variates
-(Hammersley & Morton, Proc. Camb. Phil. Soc. 1956), is without most of it. The argmin is affine in
-v: it is that of x^, which is near the last, and what n adds, roughly, as errors are then odd, too.
-An A that bends is replaced by its linear part at x^ (`operators.linearised`) before.
+(Hammersley & Morton, Proc. Camb. Phil. Soc. 1956), is without most of it. The argmin is that of x^,
+begun at the last, and what n adds, roughly, as such errors are odd too. An A that bends is replaced
+by its linear part at x^ (`operators.linearised`) before.
 """
 
 from collections.abc import Iterator
@@ -66,13 +66,13 @@ def dpir(
     """
     where = space(measurement, prior, prox_in)
     levels = _falling(seen := where.measurement, steps, start_sigma, end_sigma)
-    u, fitted = where.of(smooth_estimate(seen)), None
+    u, left = where.of(smooth_estimate(seen)), None
     signs = (1, -1) if antithetic and zeta else (1,)
     for step, sigma in enumerate(levels, start=1):
         level = prior.schedule.at_ratio(sigma / prior.unit)
         weight = min(trust(seen, prior, level) / lambda_, max_weight)
         where = where.at(u, sigma)
-        fitted = where.prox(u, weight, near=fitted)
+        fitted, left = where.prox_from(u, weight, left)
         n = where.moved(zeta * sigma * seeds.normal_like(u), weight)
         noisy = [where.leave(fitted + sign * n) for sign in signs]
         x0 = torch.stack([prior.denoise(level.alpha * z, level) for z in noisy]).mean(0)

@@ -61,10 +61,12 @@ class Space(Protocol):
         """The state at the coordinates."""
         ...
 
-    def prox(
-        self, u: Tensor, weight: Weight, error: Tensor | float = 0.0, near: Tensor | None = None
-    ) -> Tensor:
+    def prox(self, u: Tensor, weight: Weight, error: Tensor | float = 0.0) -> Tensor:
         """argmin_v weight / 2 |y + error - A(v)|^2 + 1/2 |v - u|^2, as LinearOperator.prox."""
+        ...
+
+    def prox_from(self, u: Tensor, weight: Weight, left: Tensor | None) -> tuple[Tensor, Tensor]:
+        """prox(u), and what it leaves of the data: a start for the next, with another weight."""
         ...
 
     def moved(self, n: Tensor, weight: Weight) -> Tensor:
@@ -101,11 +103,13 @@ class Pictures:
         """E(u)."""
         return self.prior.encode(u)
 
-    def prox(
-        self, u: Tensor, weight: Weight, error: Tensor | float = 0.0, near: Tensor | None = None
-    ) -> Tensor:
+    def prox(self, u: Tensor, weight: Weight, error: Tensor | float = 0.0) -> Tensor:
         """The operator's own."""
-        return self.measurement.operator.prox(u, self.measurement.y + error, weight, near)
+        return self.measurement.operator.prox(u, self.measurement.y + error, weight)
+
+    def prox_from(self, u: Tensor, weight: Weight, left: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The operator's own."""
+        return self.measurement.operator.prox_from(u, self.measurement.y, weight, left)
 
     def moved(self, n: Tensor, weight: Weight) -> Tensor:
         """The prox where nothing was seen."""
@@ -156,11 +160,13 @@ class States:
         """u / unit."""
         return u / self.prior.unit
 
-    def prox(
-        self, u: Tensor, weight: Weight, error: Tensor | float = 0.0, near: Tensor | None = None
-    ) -> Tensor:
+    def prox(self, u: Tensor, weight: Weight, error: Tensor | float = 0.0) -> Tensor:
         """The minimum over the states, by conjugate gradients."""
-        return self.operator.prox(u, self.y + error, weight, near)
+        return self.operator.prox(u, self.y + error, weight)
+
+    def prox_from(self, u: Tensor, weight: Weight, left: Tensor | None) -> tuple[Tensor, Tensor]:
+        """As prox; where A bends, what was left near another picture is near enough."""
+        return self.operator.prox_from(u, self.y, weight, left)
 
     def moved(self, n: Tensor, weight: Weight) -> Tensor:
         """The prox where nothing was seen, by fewer of them."""
