@@ -58,7 +58,7 @@ def diffpir(
     ValueError when a level or steps is not positive.
     """
     levels = falling(prior, steps, start_sigma, end_sigma)
-    where = space(measurement, prior, prox_in)
+    where, left = space(measurement, prior, prox_in), None
     seen = where.measurement
     x = noise_at(smooth_estimate(seen), prior, levels[0], seeds)
     for step, (t, s) in enumerate(pairwise(levels), start=1):
@@ -67,9 +67,9 @@ def diffpir(
             yield State(step, steps, x0, x0)
             return
         weight = min(trust(seen, prior, t) / lambda_, max_weight)
-        u = where.enter(x0)
-        where = where.at(u)
-        x0 = where.leave(where.prox(u, weight))
+        where = where.at(u := where.enter(x0))
+        fitted, left = where.prox_from(u, weight, left)
+        x0 = where.leave(fitted)
         kept, fresh = math.sqrt(1 - zeta) * s.sigma, math.sqrt(zeta) * s.sigma
         x = move(x, x0, t, s, kept, fresh, seeds)
         yield State(step, steps, x, x0)

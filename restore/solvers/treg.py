@@ -57,7 +57,7 @@ def treg(
         raise ValueError(f"every must be at least 1, not {every}")
     levels = prior.schedule.levels(steps, prior.schedule.at_ratio(start_sigma / prior.unit).u)
     x = noise_at(smooth_estimate(measurement), prior, levels[0], seeds)
-    where = space(measurement, prior)
+    where, left = space(measurement, prior), None
     for step, (t, s) in enumerate(pairwise(levels), start=1):
         x0 = prior.denoise(x, t)
         if step == steps:
@@ -67,7 +67,8 @@ def treg(
         if step % every == 0:
             r = left_open(prior, t, reach) * prior.unit
             weight = (r / deviation(measurement)) ** 2
-            fitted = where.leave(where.prox(where.enter(x0), weight))
+            u, left = where.prox_from(where.enter(x0), weight, left)
+            fitted = where.leave(u)
             share = s.alpha**2 / (s.alpha**2 + s.sigma**2)
             z = share * fitted + (1 - share) * x0
             kept, fresh = math.sqrt(1 - share) * s.sigma, math.sqrt(share) * s.sigma
