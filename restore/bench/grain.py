@@ -28,17 +28,14 @@ def grain(
 ) -> Iterator[State]:
     """`tradeoff`, but white noise for what its draw brings, of the same energy in every picture.
 
-    fidelity in [0, 1) and steps >= 5, as there. ValueError when no step would be a draw's.
+    fidelity in [0, 1] and steps >= 1, as there; without a draw the picture is the mean.
     """
-    draws = steps // 5
-    if fidelity == 1 or not draws:
-        given = f"fidelity {fidelity}, steps {steps}"
-        raise ValueError(f"grain: takes the place of a draw, which {given} leave out")
+    draws = 0 if fidelity == 1 else steps // 5
     mean = measurement.y
     for state in tradeoff(measurement, prior, seeds, fidelity=fidelity, steps=steps):
         if state.step <= steps - draws:
             mean = state.x0
-        if state.step < steps:
+        if not draws or state.step < steps:
             yield state
             continue
         brought = (state.x0 - mean).square().flatten(1).mean(1).sqrt()

@@ -41,8 +41,10 @@ def test_it_brings_as_much_as_the_draw_does_and_nothing_of_the_photo() -> None:
     assert 0.8 < float(power[:16, 1:16].mean() / power[16:32, 16:32].mean()) < 1.25
 
 
-def test_it_is_named_as_any_solver_and_needs_a_draw() -> None:
+@pytest.mark.parametrize("options", [{"fidelity": 1.0}, {"steps": 4}])
+def test_without_a_draw_there_is_no_grain(options: dict[str, Any]) -> None:
+    assert torch.equal(picture(grain, **options), picture(tradeoff, **options))
+
+
+def test_it_is_named_as_any_solver() -> None:
     assert solvers.get("restore.bench.grain:grain") is grain
-    for options in ({"fidelity": 1.0}, {"steps": 4}):
-        with pytest.raises(ValueError, match="grain: takes the place of a draw"):
-            picture(grain, **options)

@@ -105,3 +105,42 @@ def test_data_finer_than_the_states_are_not_fitted_by_them() -> None:
         measurement = simulate(Blur(KERNEL), Gaussian(sigma), x, Seeds(0))
         kinds.append(type(space(measurement, prior)))
     assert kinds == [States, Pictures]
+
+
+class Applied(Dense):
+    """Counts how often it is applied."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        self.calls.append(1)
+        return super().__call__(x)
+
+    @property
+    def calls(self) -> list[int]:
+        calls: list[int] = self.__dict__.setdefault("_calls", [])
+        return calls
+
+
+@pytest.mark.parametrize("kind", ["states", "pictures"])
+def test_a_prox_that_begins_at_the_last_is_the_same_for_less(kind: str) -> None:
+    plain = dense(40)
+    operator = Applied(plain.matrix, SHAPE)
+    where = space(observed(operator), prior(), kind)
+    u = where.of(picture(SHAPE, 2).double())
+    left = where.prox_from(u, 40.0, None)[1]
+    nearby, ends, calls = u + 1e-4 * torch.sin(u), [], []
+    for start in (None, left):
+        operator.calls.clear()
+        ends.append(where.prox_from(nearby, 40.0, start)[0])
+        calls.append(len(operator.calls))
+    torch.testing.assert_close(ends[1], ends[0], rtol=0, atol=1e-4)
+    torch.testing.assert_close(ends[0], where.prox(nearby, 40.0))
+    assert calls[1] < calls[0]
+
+
+@pytest.mark.parametrize("kind", ["states", "linear", "pictures"])
+def test_what_noise_moves_a_prox_by(kind: str) -> None:
+    where = space(observed(dense(40)), prior(), kind)
+    u = where.of(picture(SHAPE, 2).double())
+    n = 0.3 * Seeds(5, 6).normal_like(u)
+    expected = where.prox(u + n, 40.0) - where.prox(u, 40.0)
+    torch.testing.assert_close(where.moved(n, 40.0), expected, rtol=0, atol=1e-3)
