@@ -10,7 +10,7 @@ demo: $(STAMP)
 	$(BIN)/photomend demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -q -n 3 --dist loadfile
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal
 
 bench: $(STAMP)
 	$(BIN)/photomend bench $(BENCH)
