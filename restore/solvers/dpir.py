@@ -18,9 +18,8 @@ step of PnP-DM (Wu et al., NeurIPS 2024, arXiv:2405.18782), makes x as noisy as 
 where A has gain a it has variance sigma_k^2 (zeta^2 + s / lambda) / (1 + s)^2 with s = (a sigma_k /
 sigma)^2 / lambda; with lambda below 0.3 over 1.2 sigma_k^2, which is not removed again. What is
 left of n is an error, odd in n but for its curvature: the mean over both signs, antithetic variates
-(Hammersley & Morton, Proc. Camb. Phil. Soc. 1956), is without most of it. The argmin is that of x^,
-begun at the last, and what n adds, roughly, as such errors are odd too. An A that bends is replaced
-by its linear part at x^ (`operators.linearised`) before.
+(Hammersley & Morton 1956), is without most of it. The argmin is that of x^, begun at the last, and
+what n adds, roughly: such errors are odd, too. A that bends is linear at x^ (`linearised`).
 """
 
 from collections.abc import Iterator
