@@ -80,15 +80,18 @@ class Jpeg(Operator):
 
         In blocks that the border cuts they are those of what is in the picture, not rounded.
         """
-        y = self.stored(y)
-        ycc = to_ycc(y)
-        chroma = self._undo_upsampling(ycc[:, 1:])
-        found = cosines(ycc[:, :1] - 128), cosines(chroma[:, :1]), cosines(chroma[:, 1:])
+        whole = self._whole(self.stored(y).shape)
         planes = [
-            torch.where(whole, (c / table).round() * table, c)
-            for c, table, whole in zip(found, self.tables(y), self._whole(y.shape), strict=True)
+            torch.where(known, (c / table).round() * table, c)
+            for c, table, known in zip(self.unrounded(y), self.tables(y), whole, strict=True)
         ]
         return planes[0], planes[1], planes[2]
+
+    def unrounded(self, y: Tensor) -> Planes:
+        """Give the coefficients that the decoded pixels y (B, 3, H, W) have, chroma reduced."""
+        ycc = to_ycc(self.stored(y))
+        chroma = self._undo_upsampling(ycc[:, 1:])
+        return cosines(ycc[:, :1] - 128), cosines(chroma[:, :1]), cosines(chroma[:, 1:])
 
     def interval(self, y: Tensor) -> tuple[Planes, Planes]:
         """Give the bins: the lowest and highest coefficients of the images that compress to y.

@@ -12,7 +12,7 @@ from operators.noise import Noise
 from restore.blind import Blind, NotBlurred, Unknowable, estimate_kernel
 from restore.blind.refined import refined
 from restore.blind.varying import varied
-from restore.camera import file_sigma, jpeg_of, steps_of
+from restore.camera import file_sigma
 from restore.images import Photo
 from restore.restorer import Restorer
 
@@ -36,9 +36,10 @@ def blurs_of(
     sigma: standard deviation of its noise on [0, 1], by default what the file hides, or estimated.
     parts: whether those are looked for, which takes several times as long. NotBlurred, Unknowable.
     """
-    pixels, steps = photo.pixels, steps_of(photo)
-    if sigma is None and steps is not None:
-        sigma = file_sigma(pixels, Camera(jpeg=jpeg_of(photo)))
+    pixels, jpeg = photo.pixels, photo.jpeg
+    steps = None if jpeg is None else jpeg.luma_steps(pixels)
+    if sigma is None:
+        sigma = file_sigma(pixels, Camera(jpeg=jpeg))
     look = partial(_look, pixels, sigma=sigma, steps=steps)
     seen = {light: look(light=light) for light in looks}
     if any(isinstance(one, Blind) for one in seen.values()):  # then there is blur; trials tell more

@@ -3,14 +3,13 @@
 import math
 from dataclasses import replace
 from statistics import NormalDist
-from typing import cast, get_args
 
 import torch
 from torch import Tensor
 
 from operators.convolution import Boundary
 from operators.exposure import Camera
-from operators.jpeg import Jpeg, Subsampling, ycc
+from operators.jpeg import ycc
 from operators.linearised import Bent
 from restore import solvers
 from restore.blind.seen import window_of
@@ -46,7 +45,7 @@ def camera_of(photo: Photo, given: str | Camera, solver: Solver) -> Camera | Non
     if given == "none" or (given == "auto" and not taken):
         return None
     bits = min(photo.depth, 16)
-    return Camera(bits=bits, jpeg=jpeg_of(photo) if given == "auto" else None)
+    return Camera(bits=bits, jpeg=photo.jpeg if given == "auto" else None)
 
 
 def rivals(likeliest: Camera | None) -> list[Camera | None]:
@@ -90,21 +89,6 @@ def camera_of_small(photo: Photo, given: str | Camera, solver: Solver) -> Camera
     if given != "auto" or found is None:
         return found
     return replace(found, curve=False) if found.jpeg else None
-
-
-def jpeg_of(photo: Photo) -> Jpeg | None:
-    """The compression of a JPEG file; None for other files and for unusual ones."""
-    if photo.format != "JPEG" or not photo.tables or len(photo.tables) > 3:
-        return None
-    if photo.subsampling not in get_args(Subsampling):
-        return None
-    return Jpeg(photo.tables, cast(Subsampling, photo.subsampling), photo.orientation)
-
-
-def steps_of(photo: Photo) -> Tensor | None:
-    """The steps (8, 8) of the luma of a JPEG on [0, 1], upright as its pixels; None for others."""
-    jpeg = jpeg_of(photo)
-    return None if jpeg is None else jpeg.luma_steps(photo.pixels)
 
 
 def file_sigma(pixels: Tensor, camera: Camera | None) -> float | None:

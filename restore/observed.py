@@ -11,7 +11,7 @@ from operators.jpeg import Jpeg
 from operators.linearised import Bent
 from operators.tone import Clip, Quantize
 from restore import solvers
-from restore.camera import jpeg_of, small_sigma
+from restore.camera import small_sigma
 from restore.images import Photo, PhotoError
 from restore.solvers import Solver
 
@@ -41,18 +41,18 @@ def measured(photo: Photo, operator: Operator) -> tuple[Photo, Tensor]:
 
 
 def own(operator: Operator, photo: Photo | None) -> Operator:
-    """The operator with the photo's compression, as its file has it, where none is told.
+    """The operator with the photo's compression, as file or pixels tell it, where none is told.
 
-    PhotoError where the photo is no JPEG file.
+    PhotoError where they tell none.
     """
     if isinstance(operator, Composed):
         return own(operator.outer, photo) @ own(operator.inner, photo)
     if not isinstance(operator, Jpeg) or operator.quality is not None:
         return operator
-    found = None if photo is None else jpeg_of(photo)
+    found = None if photo is None else photo.jpeg
     if found is None:
         name = "tensor" if photo is None else photo.name
-        raise PhotoError(f"{name}: is no JPEG file, or an unusual one; tell its quality: jpeg:75")
+        raise PhotoError(f"{name}: shows no compression; tell its quality: jpeg:75")
     return found
 
 

@@ -1,7 +1,8 @@
 """A photo in memory: pixels in [0, 1] beside what is needed to give the same kind of thing back."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self
+from functools import cached_property
+from typing import Any, Literal, Self, cast, get_args
 
 import numpy as np
 import torch
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from operators.jpeg import Jpeg, Subsampling
+from restore.compression import compression_of
 from restore.decode import Decoded, PhotoError, Tables
 from restore.encode import Quality, encode, to_pillow
 from restore.exif import without_gps
@@ -49,6 +52,18 @@ class Photo:
     def depth(self) -> int:
         """Bits of a sample: 8, 16, or 32 for floating point of any width."""
         return {"uint8": 8, "uint16": 16}.get(self.sample_type, 32)
+
+    @cached_property
+    def jpeg(self) -> Jpeg | None:
+        """The compression of 8-bit pixels: that of a JPEG file, or a coarser one that they show,
+        from before they were saved as they are; None for others, batches and unusual files."""
+        if self.depth != 8 or len(self.pixels) != 1:
+            return None
+        file, tables, reduced = None, self.tables or (), self.subsampling
+        known = self.format == "JPEG" and reduced in get_args(Subsampling)
+        if known and 1 <= len(tables) <= 3:
+            file = Jpeg(tables, cast(Subsampling, reduced), self.orientation)
+        return compression_of(self.pixels, file) or file
 
     @property
     def quality(self) -> Quality | None:

@@ -93,6 +93,13 @@ class BenchLight(Declared):
     seed: int = Field(0, ge=0, description="Of the noise.")
 
 
+class BenchCompression(Declared):
+    """Measure how often pixels tell of a JPEG compression, and what that gains."""
+
+    limit: int | None = Field(4, ge=1, description="Photos a set; the first is deblurred.")
+    seed: int = Field(0, ge=0, description="Of the noise.")
+
+
 class BenchCertificate(Declared):
     """Measure how often the verdict accepts right kernels, and finds out wrong ones."""
 

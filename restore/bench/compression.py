@@ -1,0 +1,212 @@
+"""`photomend bench compression`: what pixels tell of a JPEG compression, and what that is worth.
+
+Photos are compressed and copied to PNG, or compressed again to a finer JPEG, and asked for the
+tables of luma and chroma and how the chroma was reduced; others are not compressed, or changed
+afterwards, and ought to tell none. Some are blurred before, as light, with noise, and deblurred by
+a known kernel with what the pixels tell and with what the file alone does.
+"""
+
+import io
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from operators import kernels
+from operators.base import Identity
+from operators.blur import Blur
+from operators.exposure import Camera, Exposure
+from operators.jpeg import Jpeg
+from operators.measurement import simulate
+from operators.noise import Gaussian
+from operators.resize import Downsample
+from operators.seeds import Seeds
+from restore import deblur
+from restore.bench import protocol
+from restore.bench.camera import KERNELS
+from restore.bench.reports import Report, shown, told, written
+from restore.images import Photo, read
+from restore.metrics import psnr
+
+SIGMA = 0.01
+WAYS = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
+"""Reductions of the chroma, as Pillow numbers them."""
+ONCE = tuple(product((30, 50, 75, 85, 92), WAYS))
+TWICE = ((30, 75), (50, 90), (60, 93), (75, 95), (80, 98))
+SIDES = (256, 128, 64)
+"""Of the middle of photos that is saved, in pixels."""
+RESTORED = ((75, None), (50, None), (75, 95))
+"""Qualities of blurred photos, the last None where they are copied to PNG."""
+CHANGED: dict[str, Callable[[Tensor], Tensor]] = {
+    "blurred": Blur(kernels.gaussian(0.5), "reflect"),
+    "with noise": lambda x: simulate(Identity(), Gaussian(SIGMA), x, Seeds(0)).y,
+    "made small": Downsample(2),
+    "enlarged": lambda x: interpolate(x, scale_factor=2, mode="bicubic"),
+    "pixels repeated": lambda x: interpolate(x, scale_factor=2, mode="nearest"),
+    "cropped between blocks": lambda x: x[..., 3:, 5:],
+}
+"""What is done to compressed photos that then tell nothing."""
+NEVER: dict[str, Callable[[Tensor], Tensor]] = {
+    "as it is": lambda x: x,
+    "of 64 levels": lambda x: (63 * x).round() / 63,
+}
+"""And to photos that were never compressed."""
+CASES = "compressed, then changed", "never compressed"
+
+
+def main(
+    folder: Path | None = None,
+    *,
+    limit: int | None = 4,
+    seed: int = 0,
+    output: Path = Path("out/bench-compression"),
+    report: Report,
+) -> dict[str, Any]:
+    """Measure how often the tables of a compression are told from pixels, and what that gains.
+
+    folder: of photos or of the standard sets, by default what PHOTOMEND_DATA names. limit: photos a
+    set; the first of each is deblurred. seed: of the noise.
+
+    Writes report.json and report.md into output, tells report a line a photo, and gives what
+    report.json holds. BenchError where there is no photo.
+    """
+    rows: list[dict[str, Any]] = []
+    known: set[str] = set()
+    for photo in protocol.pictures(folder, limit):
+        name = {"name": f"{photo.group} {photo.name}"}
+        found = [name | row for row in recognised(photo.pixels)]
+        if photo.group not in known:
+            known.add(photo.group)
+            seeds = Seeds(9000 + photo.index + 100_000 * seed)
+            found += [name | row for row in restored(photo.pixels, seeds)]
+        rows += found
+        right = [row["right"] for row in found if "right" in row]
+        report(told(name | {"right": f"{sum(right)} of {len(right)}"}))
+    settings = {"limit": limit, "seed": seed, "sigma": SIGMA}
+    summary = {"settings": settings, "cases": summarised(rows), "photos": rows}
+    return written(summary, markdown(summary), output, report)
+
+
+def recognised(x: Tensor) -> list[dict[str, Any]]:
+    """Whether what pixels of a photo x (1, 3, H, W) tell is right, a row a case."""
+    rows = []
+    for side in SIDES:
+        middle = _middle(x, side)
+        for quality, way in ONCE:
+            file = saved(middle, quality, way)
+            case = f"JPEG copied to PNG, side {side}"
+            rows.append({"case": case, "of": str(quality), "right": _same(copied(file), file)})
+        for first, last in TWICE:
+            once = saved(middle, first)
+            again = saved(once.pixels, last)
+            case = f"JPEG of a coarser JPEG, side {side}"
+            rows.append({"case": case, "of": f"{first}, {last}", "right": _same(again, once)})
+    compressed = saved(x, 60).pixels
+    for pixels, changes, case in ((compressed, CHANGED, CASES[0]), (x, NEVER, CASES[1])):
+        for name, change in changes.items():
+            left = read(_levels(change(pixels))).jpeg
+            rows.append({"case": case, "of": name, "right": left is None})
+    return rows
+
+
+def restored(x: Tensor, seeds: Seeds) -> list[dict[str, Any]]:
+    """PSNR in dB of blurred and compressed photos of x, and deblurred by what is told."""
+    rows = []
+    for name in KERNELS:
+        kernel = KERNELS[name]()
+        blur = Blur(kernel, "valid")
+        y = simulate(Exposure(blur, Camera(bits=16)), Gaussian(SIGMA), x, seeds).y
+        top, left = ((a - b) // 2 for a, b in zip(x.shape[2:], y.shape[2:], strict=True))
+        window = x[..., top : top + y.shape[2], left : left + y.shape[3]]
+        for first, last in RESTORED:
+            once = saved(y, first)
+            photo = copied(once) if last is None else saved(once.pixels, last)
+            found = {"photo": psnr(photo.pixels, window).item()}
+            for by, jpeg in (("file", _of_file(photo)), ("pixels", photo.jpeg)):
+                camera = Camera(jpeg=jpeg)
+                result = deblur(photo.samples("uint8"), kernel=kernel, camera=camera)
+                found[by] = psnr(result.pixels, window).item()
+            case = f"JPEG {first}, then {'PNG' if last is None else f'JPEG {last}'}"
+            rows.append({"case": case, "of": name, **found})
+    return rows
+
+
+def saved(pixels: Tensor, quality: int, way: str = "4:2:0") -> Photo:
+    """Pixels (1, 3, H, W) in a JPEG file, read again."""
+    buffer = io.BytesIO()
+    image = Image.fromarray(_levels(pixels))
+    image.save(buffer, "JPEG", quality=quality, subsampling=WAYS[way])
+    return read(buffer.getvalue())
+
+
+def copied(photo: Photo) -> Photo:
+    """The pixels without the file."""
+    return read(photo.samples("uint8"))
+
+
+def _middle(x: Tensor, side: int) -> Tensor:
+    top, left = ((length - side) // 2 for length in x.shape[2:])
+    return x[:, :, top : top + side, left : left + side]
+
+
+def _levels(pixels: Tensor) -> NDArray[Any]:
+    levels = (255 * pixels[0].clamp(0, 1)).round().byte()
+    return levels.permute(1, 2, 0).contiguous().numpy()
+
+
+def _of_file(photo: Photo) -> Jpeg | None:
+    """What the file alone tells."""
+    return Jpeg(photo.tables) if photo.tables else None
+
+
+def _same(shown: Photo, file: Photo) -> bool:
+    """Whether a photo tells the tables and the reduction of the file that it was, no finer than
+    its own."""
+    found, truth, last = shown.jpeg, _of_file(file), _of_file(shown)
+    if found is None or truth is None or found.subsampling != file.subsampling:
+        return False
+    like = file.pixels
+    known = last.tables(like) if last else [like.new_ones(8, 8)] * 3
+    every = zip(found.tables(like), truth.tables(like), known, strict=True)
+    return all(torch.equal(one, torch.maximum(*others)) for one, *others in every)
+
+
+def summarised(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The means of every case, in the order in which they came."""
+    cases: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        cases.setdefault((row["case"], row["of"]), []).append(row)
+    means = []
+    for (case, of), own in cases.items():
+        figures = {key for row in own for key in row} - {"name", "case", "of"}
+        mean = {key: sum(float(row[key]) for row in own) / len(own) for key in sorted(figures)}
+        means.append({"case": case, "of": of, "photos": len({row["name"] for row in own}), **mean})
+    return means
+
+
+LEGEND = """\
+Right: share of the files of which the pixels tell the tables of luma and chroma and the reduction
+of the chroma wholly, or nothing where there is nothing to tell; sides in pixels; qualities. Below,
+deblurred with a known kernel (motion of 17 pixels, a disk of radius 4; light, noise {sigma}): PSNR
+in dB of the photo, by what the file says of its compression, and by what the pixels tell.
+"""
+
+
+def markdown(summary: dict[str, Any]) -> str:
+    """The report as two tables, a row a case."""
+    told, deblurred = (
+        [case for case in summary["cases"] if key in case] for key in ("right", "pixels")
+    )
+    lines = ["# What pixels tell of their compression", "", LEGEND.format(**summary["settings"])]
+    for cases, figures in ((told, ["right"]), (deblurred, ["photo", "file", "pixels"])):
+        heads = ["case", "of", "photos", *figures]
+        lines += [f"| {' | '.join(heads)} |", "|---|---|---:" + "|---:" * len(figures) + "|"]
+        lines += [f"| {' | '.join(shown(case[head]) for head in heads)} |" for case in cases]
+        lines.append("")
+    return "\n".join(lines)
