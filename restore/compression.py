@@ -38,6 +38,8 @@ GREY = 1 / 510
 """Most by which the channels of a grey picture differ."""
 AGREED = 0.9
 """Share of the evidence with a standard table from which on it is taken for that."""
+ROUND = 3.0
+"""Nats for a quality that people choose, a multiple of five: its neighbours share most steps."""
 NATS, PLACES, TOLD = 300.0, 6, 10.0
 """Evidence for a compression, in all, and the places of a block that have so much each."""
 
@@ -145,10 +147,12 @@ def _quality(luma: Plane) -> int | None:
     """The quality of the standard's example whose steps these are, all but a few."""
     told = luma.told
     told[0] = 0
-    tables = (Jpeg(quality).tables(luma.last)[0] for quality in range(100, 0, -1))
-    agreed = [float((luma.agreed(table) * (told > 0)).sum()) for table in tables]
-    best = max(agreed)
-    return 100 - agreed.index(best) if best >= AGREED * float(told.sum()) else None
+    agreed = {}
+    for quality in range(1, 101):
+        nats = luma.agreed(Jpeg(quality).tables(luma.last)[0]) * (told > 0)
+        agreed[quality] = float(nats.sum()) + ROUND * (quality % 5 == 0)
+    best = max(agreed, key=lambda quality: agreed[quality])
+    return best if agreed[best] >= AGREED * float(told.sum()) else None
 
 
 def _chroma(

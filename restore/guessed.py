@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 from operators.exposure import Camera
 from operators.noise import Noise
-from restore.blind import Blind
+from restore.blind import Blind, Unknowable
 from restore.preparation import OWN
 from restore.result import Result
 from restore.solvers.dpir import QUICK
@@ -30,6 +30,8 @@ SAFE = 1.15
 """Chi-square of a trial from which on the whole might be refused."""
 NEAR = 1.5
 """Up to here as much noise as a trial lacks made the whole consistent wherever it was tried."""
+LOST = 3.0
+"""Times the least noise from which on a kernel explains no photo: sharp print was taken for blur."""
 LEAST = 0.2
 """Chi-square of a trial below which there is less noise: at half of it the whole would be taken to
 follow the noise."""
@@ -121,9 +123,14 @@ def with_estimate(
     as well. hidden: the cameras that come into question, and the noise that the file hides by each;
     each is tried with what was found of what it blurs. Of those by the file's JPEG the likeliest is
     taken if it explains the photo, else the likeliest of the others. Where the whole is refused
-    nevertheless, it is done again with the noise that it lacks.
+    nevertheless, it is done again with the noise that it lacks. Unknowable where none explains it.
     """
     plan = _chosen(found, noise, hidden, run, cost)
+    if noise is None and not _explained(plan):
+        raise Unknowable(
+            f"image: the likeliest blur, {plan.guess.family}, leaves {plan.noise:.3f} of the range"
+            " unexplained; if there is another, say which by its kernel"
+        )
     result = run(plan.guess, plan.noise)
     if noise is None and isinstance(plan.noise, float) and not result.accepted:
         result = run(plan.guess, _fitting(plan.noise, result))
@@ -158,7 +165,8 @@ def _chosen(
     *others, last = filter(None, every)
     for guesses in others:
         plan, explains = _told(guesses, noise, run, cost)
-        if explains or (noise is None and run(plan.guess, plan.noise, trial=True).accepted):
+        unsure = noise is None and not explains and _explained(plan)
+        if explains or (unsure and run(plan.guess, plan.noise, trial=True).accepted):
             return plan
     if noise is not None and len(last) == 1:
         return Plan(last[0], noise, {})
@@ -168,8 +176,7 @@ def _chosen(
 def _told(
     guesses: Sequence[Guess], noise: float | Noise | None, run: Run, cost: Cost
 ) -> tuple[Plan, bool]:
-    """The plan with the best of some guesses and the noise that there has to be; whether that
-    surely explains the photo."""
+    """The plan with the best guess and the noise there has to be; whether it surely will do."""
     if noise is not None:
         best = _best(guesses, noise, run, cost)
         return Plan(best.guess, noise, best.compared), best.result.accepted
@@ -177,8 +184,13 @@ def _told(
     best = _best(guesses, least, run, cost)
     if best.result.accepted and LEAST <= best.chi_square <= SAFE:
         return Plan(best.guess, least, best.compared), True
-    fitting = _fitting(least, best.result)
-    return Plan(best.guess, fitting, best.compared), best.chi_square <= NEAR
+    plan = Plan(best.guess, _fitting(least, best.result), best.compared)
+    return plan, best.chi_square <= NEAR
+
+
+def _explained(plan: Plan) -> bool:
+    """Whether what its kernel leaves may be noise and its own errors."""
+    return not isinstance(plan.noise, float) or plan.noise <= LOST * _least(plan.guess)
 
 
 def _least(guess: Guess) -> float:

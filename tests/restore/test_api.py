@@ -25,7 +25,7 @@ from operators.resize import Downsample
 from operators.seeds import Seeds
 from operators.tone import Gamma
 from restore.bench.seams import edge
-from restore.blind import Blind, NotBlurred, correlation
+from restore.blind import Blind, NotBlurred, Unknowable, correlation
 from restore.guessed import KERNEL_ERROR, Guess, with_estimate
 from restore.preparation import padding
 from restore.result import Result
@@ -426,6 +426,24 @@ def test_the_errors_of_an_estimated_kernel_count_as_noise(
     report = with_estimate(found, noise, hidden, run, no_cost).report
     assert tried == expected
     assert report["blur"]["noise"] == sigma
+
+
+@pytest.mark.parametrize(
+    ("cameras", "residuals"),
+    [([CAMERA], [9.5]), ([CAMERA, None], [9.5, 12.0]), ([FILED, None], [12.0, 9.5])],
+)
+def test_a_kernel_that_explains_too_little_is_refused(
+    cameras: list[Any], residuals: list[float]
+) -> None:
+    left = iter(residuals)
+
+    def run(guess: Guess, noise: Any, /, *, trial: bool = False) -> Result:
+        return left_over(next(left), by=guess.camera)
+
+    blind = Blind(torch.ones(1, 1), "disk", {"radius": 1.0}, 0.001, 0.9, {"evidence": {}})
+    found = [replace(blind, light=True), blind]
+    with pytest.raises(Unknowable, match="disk, leaves 0.031 of the range unexplained; .* kernel"):
+        with_estimate(found, None, dict.fromkeys(cameras), run, no_cost)
 
 
 @pytest.mark.parametrize(
