@@ -31,7 +31,7 @@ SAFE = 1.15
 NEAR = 1.5
 """Up to here as much noise as a trial lacks made the whole consistent wherever it was tried."""
 LOST = 3.0
-"""Times the least noise from which on a kernel explains no photo: sharp print was taken for blur."""
+"""Times the least noise from which on a kernel explains nothing: sharp print was taken for blur."""
 LEAST = 0.2
 """Chi-square of a trial below which there is less noise: at half of it the whole would be taken to
 follow the noise."""
