@@ -40,8 +40,10 @@ AGREED = 0.9
 """Share of the evidence with a standard table from which on it is taken for that."""
 ROUND = 3.0
 """Nats for a quality that people choose, a multiple of five: its neighbours share most steps."""
-NATS, PLACES, TOLD = 300.0, 6, 10.0
-"""Evidence for a compression, in all, and the places of a block that have so much each."""
+TOLD = 10.0
+"""Nats that tell the step of a place."""
+NATS, PLACES = (300.0, 100.0), (6, 3)
+"""Evidence for a compression in all, and of how many places: for any, and for a standard table."""
 
 
 class Plane(NamedTuple):
@@ -69,12 +71,11 @@ class Plane(NamedTuple):
         most = self.nats.amax(1)
         return most * (most >= TOLD)
 
-    @property
-    def shown(self) -> bool:
-        """Whether the plane was compressed. The first coefficient, of the mean, tells nothing: it
-        is a multiple of 8 wherever a block is flat."""
+    def shown(self, *, standard: bool = False) -> bool:
+        """Whether the plane was compressed, by a standard table or any. The first coefficient, of
+        the mean, tells nothing: it is a multiple of 8 wherever a block is flat."""
         told = self.told[1:]
-        return bool(told.sum() >= NATS and (told > 0).sum() >= PLACES)
+        return bool(told.sum() >= NATS[standard] and (told > 0).sum() >= PLACES[standard])
 
     def agreed(self, table: Tensor) -> Tensor:
         """Nats for a table's steps (64); 0 for a step of 1."""
@@ -106,9 +107,9 @@ def compression_of(pixels: Tensor, file: Jpeg | None = None) -> Jpeg | None:
         return None
     last = [part.new_ones(8, 8)] * 3 if file is None else list(file.tables(part))
     luma = Plane.of(_unrounded(part)[0], ROUNDED, last[0])
-    if not luma.shown or (file is None and _shifted(part)):
-        return None
     quality = _quality(luma)
+    if not luma.shown(standard=quality is not None) or (file is None and _shifted(part)):
+        return None
     way, chroma = _chroma(part, quality, last[1:], file)
     planes = [luma, *chroma]
     if quality is None:
@@ -140,7 +141,7 @@ def _shifted(part: Tensor) -> bool:
     """Whether blocks half a block away show steps as well: then they are the picture's own, as of
     a chessboard."""
     half = _unrounded(part[:, :, 4:-4, 4:-4])[0]
-    return Plane.of(half, ROUNDED, part.new_ones(8, 8)).shown
+    return Plane.of(half, ROUNDED, part.new_ones(8, 8)).shown()
 
 
 def _quality(luma: Plane) -> int | None:

@@ -19,7 +19,7 @@ at every step, but it is the same, so that small steps, each with room for a sha
 of it; here every step draws all its noise afresh and there is nothing to add up. That also forgets
 what was wrongly filled, for which the paper travels back in time. And the start and the levels are
 those of DiffPIR (`restore.solvers.diffpir`). The prox is over states where D has a linear part
-(`restore.solvers.space`).
+(`restore.solvers.space`); that of the noise n, which stands in the last line, is rough.
 """
 
 from collections.abc import Iterator
@@ -31,11 +31,10 @@ from operators.base import LinearOperator
 from operators.measurement import Measurement
 from operators.seeds import Seeds
 from priors.base import Prior
-from priors.linear import linear
 from restore.solvers.base import State, deviation, noise_at, trust
 from restore.solvers.diffpir import falling
 from restore.solvers.smooth import smooth_estimate
-from restore.solvers.space import Space, space
+from restore.solvers.space import space
 
 
 @torch.no_grad()
@@ -58,7 +57,8 @@ def ddnm(
     """
     levels = falling(prior, steps, start_sigma, end_sigma)
     x = noise_at(smooth_estimate(measurement), prior, levels[0], seeds)
-    where, silent = space(measurement, prior), of_nothing(measurement, prior)
+    where, left = space(measurement, prior), None
+    none = where.enter(torch.zeros_like(x))
     share = 1 / (1 + (floor / deviation(measurement)) ** 2)
     for step, (t, s) in enumerate(pairwise(levels), start=1):
         x0 = prior.denoise(x, t)
@@ -66,17 +66,11 @@ def ddnm(
             yield State(step, steps, x0, x0)
             return
         weight = 4 * share * trust(measurement, prior, s)  # 1 / d
-        x0 = where.leave(where.prox(where.enter(x0), weight))
+        u, left = where.prox_from(where.enter(x0), weight, left)
+        x0 = where.leave(u)
         noise, white = seeds.normal_like(x), seeds.normal_like(x)
-        kept = silent.leave(silent.prox(silent.enter(noise), weight))  # d (A^T A + d)^-1 n
+        kept = where.moved(where.enter(noise) - none, weight)
+        kept = where.leave(none + kept)  # d (A^T A + d)^-1 n
         fresh = share**0.5 * (noise - 2 * kept) + (1 - share) ** 0.5 * white
         x = s.alpha * x0 + s.sigma * fresh
         yield State(step, steps, x, x0)
-
-
-def of_nothing(measurement: Measurement[LinearOperator], prior: Prior) -> Space:
-    """The space of a measurement of the state 0 without noise: its prox is linear in the state."""
-    decode = linear(prior, measurement.y).decode
-    zero = measurement.y.new_zeros(prior.state_shape(measurement.image_shape))
-    y = measurement.operator(decode(zero))
-    return space(Measurement(y, measurement.operator, measurement.noise), prior)

@@ -40,11 +40,12 @@ def latino(
     prior; start_sigma > 0 the first noise, in the picture on [0, 1]. No gradients.
     """
     top = prior.schedule.at_ratio(start_sigma / prior.unit).u
-    where = space(measurement, prior)
+    where, left = space(measurement, prior), None
     x0 = prior.encode(smooth_estimate(measurement))
     for step, level in enumerate(prior.schedule.levels(steps, top)[:-1], start=1):
         x = noised(x0, level, seeds)
         weight = trust(measurement, prior, level) / lambda_
         u = where.enter(to_clean(x, prior, level, inner, seeds))
-        x0 = where.leave(where.prox(u, weight))
+        u, left = where.prox_from(u, weight, left)
+        x0 = where.leave(u)
         yield State(step, steps, x0, x0)
