@@ -30,6 +30,7 @@ from restore.camera import (
 from restore.guessed import Guess, trial_options, with_estimate, with_kernel
 from restore.images import Photo, read, read_mask
 from restore.improbable import cost_by
+from restore.lacking import with_noise
 from restore.observed import fitted, hidden_noise, measured, own
 from restore.preparation import CALL, OWN
 from restore.restorer import Restorer
@@ -39,7 +40,6 @@ from restore.solvers import Solver
 KNOWN_ERROR = 0.01
 """Noise that a solver is told of exact pixels where fewer than half are known: of pixels that are
 trusted exactly, what an autoencoder cannot say is made up for beside them."""
-
 Source = Any
 """A photo: path, bytes of a file, PIL image, array (H, W, C), tensor (3, H, W) or (B, 3, H, W)."""
 
@@ -108,9 +108,9 @@ def upscale(
     seen = read(photo)
     model = camera_of_small(seen, camera, chosen_solver(options, samples))
     operator = _taken(Downsample(factor, filter), model)
-    told = small_sigma(seen.pixels, model) if noise is None else noise
-    result = _run(seen, operator, seen.pixels, told, seed, samples, polish, options)
-    return _told(result, noise)
+    hidden = small_sigma(seen.pixels, model)
+    asked = (seed, samples, polish, options)
+    return _told(_run(seen, operator, seen.pixels, noise, hidden, *asked), noise)
 
 
 def inpaint(
@@ -135,7 +135,7 @@ def inpaint(
     given = seen.pixels.masked_fill(unknown, 0)
     exact = KNOWN_ERROR if float(unknown.float().mean()) > 0.5 else 0.0
     told = exact if noise is None else noise
-    result = _run(seen, Mask(unknown), given, told, seed, samples, polish, options)
+    result = _run(seen, Mask(unknown), given, told, None, seed, samples, polish, options)
     if noise is not None:
         return result
     kept = torch.where(unknown, result.pixels, seen.pixels)
@@ -158,8 +158,8 @@ def restore(
     seen = None if isinstance(y, Tensor) else read(y)
     operator = fitted(own(operator, seen), chosen_solver(options, samples))
     photo, pixels = (None, y) if seen is None else measured(seen, operator)
-    told = hidden_noise(operator, pixels) if noise is None else noise
-    return _told(_run(photo, operator, pixels, told, seed, samples, polish, options), noise)
+    hidden, asked = hidden_noise(operator, pixels), (seed, samples, polish, options)
+    return _told(_run(photo, operator, pixels, noise, hidden, *asked), noise)
 
 
 def _deblurred(
@@ -175,8 +175,8 @@ def _deblurred(
 ) -> Result:
     """The result in the photo's window."""
     light = blur_by(kernel, seen.pixels, boundary)
-    told = file_sigma(seen.pixels, model) if noise is None else noise
-    result = _run(seen, _taken(light, model), seen.pixels, told, seed, samples, polish, options)
+    hidden, asked = file_sigma(seen.pixels, model), (seed, samples, polish, options)
+    result = _run(seen, _taken(light, model), seen.pixels, noise, hidden, *asked)
     height, width = seen.pixels.shape[2:]
     margins = (result.pixels.shape[2] - height) // 2, (result.pixels.shape[3] - width) // 2
     return result.window(*margins, height, width)
@@ -198,18 +198,17 @@ def _run(
     operator: Operator,
     y: Tensor,
     noise: float | Noise | None,
+    hidden: float | None,
     seed: int | Sequence[int],
     samples: int,
     polish: bool,
     options: dict[str, Any],
 ) -> Result:
+    """The result with a noise, or with what there has to be; hidden: what the file hides."""
     restorer, rest = made(options, samples)
-    job = restorer.stream(
-        y, operator, noise=noise, seed=seed, samples=samples, polish=polish, **rest
-    )
-    for _ in job:
-        pass
-    return job.result() if photo is None else job.result().of(photo)
+    asked = {"seed": seed, "samples": samples, "polish": polish, **rest}
+    result = with_noise(restorer, y, operator, noise, hidden, asked)
+    return result if photo is None else result.of(photo)
 
 
 def check_names(options: dict[str, Any], samples: int, *others: str) -> None:

@@ -160,7 +160,7 @@ def from_array(array: NDArray[Any]) -> Photo:
     sample_type = array.dtype.name
     valid = sample_type in _LARGEST and array.ndim in (2, 3) and array.size > 0
     _require(valid, "array", array.shape, sample_type)
-    native = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
+    native = np.require(array, array.dtype.newbyteorder("="), ["C", "W"])
     values = torch.from_numpy(native.reshape(*native.shape[:2], -1)).permute(2, 0, 1)[None]
     return _from_values(values, sample_type, "array", "HW" if array.ndim == 2 else "HWC")
 

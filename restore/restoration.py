@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,6 +13,7 @@ from operators.base import LinearOperator, Operator
 from operators.exposure import Exposure
 from operators.linearised import Bent, Diagonal, linearised, projected
 from operators.measurement import Measurement
+from operators.noise import Noise
 from operators.seeds import Seeds
 from priors.tiled import is_out_of_memory
 from restore import device as devices
@@ -47,12 +49,14 @@ class Restoration(Iterator[State]):
         samples: int,
         polish: bool,
         by_size: bool,
+        judged_by: Noise,
         options: dict[str, Any],
         estimated: bool,
     ) -> None:
         self.restorer, self.measurement, self.photo = restorer, measurement, photo
         self.seeds, self.samples, self.polish = seeds, samples, polish
         self.by_size, self.options, self.estimated = by_size, options, estimated
+        self.judged = replace(measurement, noise=judged_by)
         self.shape = measurement.image_shape
         operator = measurement.operator
         filed = isinstance(operator, Exposure) and operator.camera.jpeg is not None
@@ -200,7 +204,7 @@ class Restoration(Iterator[State]):
             "peak_memory_bytes": devices.peak_memory(),
             **(operator.told(self.measurement, pixels) if isinstance(operator, Bent) else {}),
             "prior_ceiling_db": self._ceiling(pixels),
-            "certificate": certify(self.measurement, pixels, by_size=self.by_size).to_dict(),
+            "certificate": certify(self.judged, pixels, by_size=self.by_size).to_dict(),
         }
 
 

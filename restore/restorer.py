@@ -114,6 +114,7 @@ class Restorer:
         samples: int = 1,
         polish: bool = True,
         by_size: bool = False,
+        judged_by: Noise | None = None,
         **options: Any,
     ) -> Restoration:
         """A restoration to iterate step by step; leaving the loop cancels it.
@@ -123,9 +124,10 @@ class Restorer:
         refused by solvers whose likelihood needs more. seed: one integer for the first image (the
         next take the following ones), or one an image. samples: how many are drawn; their mean and
         spread are reported. polish: end with a projection onto the data. by_size: judge by the size
-        of what is left alone, as where the operator is an estimate. ValueError for a negative
-        noise, samples < 1, a y that is not finite or not the operator's; TypeError for an operator
-        or option that the solver does not take; PhotoError. solvers.Divergence while iterating.
+        of what is left alone, as where the operator is an estimate. judged_by: the noise that the
+        certificate supposes, if that is another. ValueError for a negative noise, samples < 1, a y
+        that is not finite or not the operator's; TypeError for an operator or option that the
+        solver does not take; PhotoError. solvers.Divergence while iterating.
         """
         solvers.check_options(self.solver, options, also=CALL)
         chosen = {**self.options, **options}
@@ -142,7 +144,7 @@ class Restorer:
         measurement = Measurement(pixels.float(), operator, model).to(self.device)
         seeds = image_seeds(seed, len(pixels))
         check_fit(measurement)
-        asked = (seeds, samples, polish, by_size)
+        asked = (seeds, samples, polish, by_size, judged_by or model)
         return Restoration(self, measurement, photo, *asked, chosen, estimated)
 
     def at_once(self, shape: Shape, samples: int, each: int = PICTURE) -> int:

@@ -25,5 +25,7 @@ def _judged(report: Mapping[str, Any], k: int) -> str:
         said += f", by frequencies {value:.2f} (at most {most:.2f})"
     if (other := found["likelier"][k]) is not None and other["far"]:
         said += f", a kernel like it likelier by {other['nats']:.0f} nats"
+    if (noise := report.get("allowed_noise")) is not None:
+        said += f", restored as with a noise of {noise:.3f}"
     ceiling = "" if best is None else f"; this prior cannot exceed {best:.0f} dB here"
     return f"{found['verdict'][k]}; {said}{ceiling}"
