@@ -58,7 +58,8 @@ class Certificate:
     least 16 pixels, None where nothing was measured; unexplained is the share of parts above their
     band. structure is the chi-square of that part of the frequencies which exceeds most what is
     accepted of it, and this; None where the noise is not white, as in a JPEG. likelier: of a blur
-    the likeliest kernel like that which was given; None where a photo does not tell of it.
+    the likeliest kernel like that which was given; None where a photo does not tell of it. sigma:
+    of the noise that is supposed, on [0, 1].
     """
 
     chi_square: list[float]
@@ -69,6 +70,7 @@ class Certificate:
     unexplained: list[float]
     structure: list[tuple[float, float] | None]
     likelier: list[Likelier | None]
+    sigma: float
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields as JSON-able values."""
@@ -113,7 +115,8 @@ def certify(measurement: Measurement[Operator], x: Tensor, *, by_size: bool = Fa
     each = zip(chi_square, unexplained, structure, others, strict=True)
     judged = [_verdict(*one, band) for one in each]
     accepted = [one.startswith(CONSISTENT) for one in judged]
-    return Certificate(chi_square, band, accepted, judged, parts, unexplained, structure, others)
+    found = (chi_square, band, accepted, judged, parts, unexplained, structure, others)
+    return Certificate(*found, given.sigma)
 
 
 def _highest(count: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol
 from operators.exposure import Camera
 from operators.noise import Noise
 from restore.blind import Blind, Unknowable
+from restore.lacking import lacking
 from restore.preparation import OWN
 from restore.result import Result
 from restore.solvers.dpir import QUICK
@@ -26,19 +27,17 @@ KERNEL_ERROR, PARTS_ERROR = 0.01, 0.02
 stripes. Kernels of parts are less certain, and between them blur is a mixture."""
 STEPS = 6
 """Of a trial: fewer misjudge the chi-square of the whole."""
-SAFE = 1.15
-"""Chi-square of a trial from which on the whole might be refused."""
-NEAR = 1.5
-"""Up to here as much noise as a trial lacks made the whole consistent wherever it was tried."""
+SAFE, NEAR = 1.15, 1.5
+"""Chi-square of a trial from which on the whole might be refused; and up to which as much noise as
+it lacks made the whole consistent wherever it was tried."""
 LOST = 3.0
 """Times the least noise from which on a kernel explains nothing: sharp print was taken for blur."""
 LEAST = 0.2
-"""Chi-square of a trial below which there is less noise: at half of it the whole would be taken to
-follow the noise."""
+"""Chi-square of a trial below which there is less noise: with half of it the whole is refused."""
 TOLD = ("family", "parameters", "confidence", "noise", "light")
 FOLLOWED, ALIKE = 0.9, 1.05
-"""Chi-square below which a trial has begun to follow the noise, which makes no kernel likelier; and
-up to how many times the least, or that, a kernel explains the photo as well."""
+"""Chi-square below which a trial follows the noise, which makes no kernel likelier; and up to how
+many times the least, or that, a kernel explains the photo as well."""
 
 Cost = Callable[[Result], float]
 """Nats a value by which the prior finds a result improbable."""
@@ -101,11 +100,12 @@ def with_kernel(
     noise: float | Noise | None, hidden: Mapping[Camera | None, float | None], run: Run, cost: Cost
 ) -> Result:
     """The result of a known kernel by the likeliest camera; arguments as of `with_estimate`."""
-    first, *_ = rounds(hidden)
-    guesses = [Guess(camera) for camera in first]
+    guesses = [Guess(camera) for camera in rounds(hidden)[0]]
     if len(guesses) == 1:
         return run(guesses[0], noise)
     best = _best(guesses, noise, run, cost)
+    if noise is None and (more := lacking(best.result)):  # else only errors would be compared
+        best = _best(guesses, more, run, cost)
     result = run(best.guess, noise)
     return replace(result, report=result.report | best.compared)
 
@@ -203,10 +203,10 @@ def _least(guess: Guess) -> float:
 def _best(guesses: Sequence[Guess], noise: float | Noise | None, run: Run, cost: Cost) -> Trial:
     """The trial with the best guess; ties for the first.
 
-    Of cameras with a known kernel that which makes photo and picture likeliest. The prior tells no
-    kernels apart, it prefers those that sharpen less: of estimates for a camera that explain the
-    photo about as well as any the first is taken, of most evidence, and of those for several the
-    one of most; a free one, whose many weights follow noise, only where no other explains it.
+    Of cameras with a known kernel that which makes photo and picture likeliest. The prior prefers
+    kernels that sharpen less: of estimates for a camera that explain the photo about as well as any
+    the first is taken, of most evidence, and of those for several the one of most; a free one,
+    whose many weights follow noise, only where no other does.
     """
     trials = [Trial(guess, run(guess, noise, trial=True), {}) for guess in guesses]
     if len(trials) == 1:

@@ -40,18 +40,18 @@ def with_noise(
     result = restorer(y, operator, noise=told, **asked)
     if noise is not None or asked.get("by_size"):
         return result
-    own, _ = noise_model(told, y)
-    more = _lacking(result, own)
+    more = lacking(result)
     if more is None:
         return result
+    own, _ = noise_model(told, y)
     again = restorer(y, operator, noise=more, judged_by=own, **asked)
     return again.after(result, more)
 
 
-def _lacking(result: Result, own: Noise) -> float | None:
-    """The noise to allow for; None where a result leaves no more than the photo's own."""
+def lacking(result: Result) -> float | None:
+    """The noise to allow for; None where a result leaves no more than its certificate supposes."""
     found = result.report["certificate"]
-    chi_square, sigma = max(found["chi_square"]), max(getattr(own, "sigma", 0.0), QUANTISATION)
+    chi_square, sigma = max(found["chi_square"]), max(found["sigma"], QUANTISATION)
     if chi_square <= found["band"][1]:
         return None
-    return sigma * math.hypot(1, SMOOTH * math.sqrt(chi_square - 1))
+    return float(sigma * math.hypot(1, SMOOTH * math.sqrt(chi_square - 1)))

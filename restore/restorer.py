@@ -121,20 +121,18 @@ class Restorer:
 
         y: a picture (path, bytes, PIL, array) or a measurement tensor (B, C, h, w). noise: standard
         deviation on [0, 1], or a noise model; estimated from y when None; 0 is that of 8 bits, but
-        refused by solvers whose likelihood needs more. seed: one integer for the first image (the
-        next take the following ones), or one an image. samples: how many are drawn; their mean and
-        spread are reported. polish: end with a projection onto the data. by_size: judge by the size
-        of what is left alone, as where the operator is an estimate. judged_by: the noise that the
-        certificate supposes, if that is another. ValueError for a negative noise, samples < 1, a y
-        that is not finite or not the operator's; TypeError for an operator or option that the
-        solver does not take; PhotoError. solvers.Divergence while iterating.
+        refused by solvers whose likelihood needs more. seed: of the first image (the next take the
+        following ones), or one an image. samples: how many are drawn; their mean and spread are
+        reported. polish: end with a projection onto the data. by_size: judge by the size of what is
+        left alone, as of an estimated operator; judged_by: and by another noise. ValueError for a
+        negative noise, samples < 1, a y that is not finite or not the operator's; TypeError for an
+        operator or option that the solver does not take; PhotoError; later solvers.Divergence.
         """
         solvers.check_options(self.solver, options, also=CALL)
         chosen = {**self.options, **options}
         solvers.check(self.solver, operator, chosen)
         photo = None if isinstance(y, Tensor) else read(y)
-        pixels = y if photo is None else photo.pixels
-        check_measured(pixels)
+        check_measured(pixels := y if photo is None else photo.pixels)
         if samples < 1:
             raise ValueError(f"samples: got {samples}; at least 1 is needed")
         shape = operator.image_shape(tuple(pixels.shape))
@@ -144,8 +142,8 @@ class Restorer:
         measurement = Measurement(pixels.float(), operator, model).to(self.device)
         seeds = image_seeds(seed, len(pixels))
         check_fit(measurement)
-        asked = (seeds, samples, polish, by_size, judged_by or model)
-        return Restoration(self, measurement, photo, *asked, chosen, estimated)
+        asked = (seeds, samples, polish, by_size, judged_by or model, chosen, estimated)
+        return Restoration(self, measurement, photo, *asked)
 
     def at_once(self, shape: Shape, samples: int, each: int = PICTURE) -> int:
         """How many of so many samples of pictures of a shape are drawn as one batch.

@@ -31,8 +31,10 @@ from restore import deblur
 from restore.bench import protocol
 from restore.bench.camera import KERNELS
 from restore.bench.reports import Report, shown, told, written
+from restore.camera import file_sigma
 from restore.images import Photo, read
 from restore.metrics import psnr
+from restore.noise_level import estimate_sigma
 
 SIGMA = 0.01
 WAYS = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
@@ -128,9 +130,13 @@ def restored(x: Tensor, seeds: Seeds) -> list[dict[str, Any]]:
             once = saved(y, first)
             photo = copied(once) if last is None else saved(once.pixels, last)
             found = {"photo": psnr(photo.pixels, window).item()}
-            for by, jpeg in (("file", _of_file(photo)), ("pixels", photo.jpeg)):
-                camera = Camera(jpeg=jpeg)
-                result = deblur(photo.samples("uint8"), kernel=kernel, camera=camera)
+            file = Camera(jpeg=_of_file(photo))
+            shown = file_sigma(photo.pixels, file) or float(estimate_sigma(photo.pixels).mean())
+            pixels = Camera(jpeg=photo.jpeg)
+            ways = {"trusted": (file, shown), "file": (file, None), "pixels": (pixels, None)}
+            for by, (camera, noise) in ways.items():
+                taken = photo.samples("uint8")
+                result = deblur(taken, kernel=kernel, camera=camera, noise=noise)
                 found[by] = psnr(result.pixels, window).item()
             case = f"JPEG {first}, then {'PNG' if last is None else f'JPEG {last}'}"
             rows.append({"case": case, "of": name, **found})
@@ -194,7 +200,8 @@ LEGEND = """\
 Right: share of the files of which the pixels tell the tables of luma and chroma and the reduction
 of the chroma wholly, or nothing where there is nothing to tell; sides in pixels; qualities. Below,
 deblurred with a known kernel (motion of 17 pixels, a disk of radius 4; light, noise {sigma}): PSNR
-in dB of the photo, by what the file says of its compression, and by what the pixels tell.
+in dB of the photo; by what the file says of its compression, with the noise that it shows (trusted)
+and with what a first picture leaves beyond that (file); and by what the pixels tell.
 """
 
 
@@ -204,7 +211,7 @@ def markdown(summary: dict[str, Any]) -> str:
         [case for case in summary["cases"] if key in case] for key in ("right", "pixels")
     )
     lines = ["# What pixels tell of their compression", "", LEGEND.format(**summary["settings"])]
-    for cases, figures in ((told, ["right"]), (deblurred, ["photo", "file", "pixels"])):
+    for cases, figures in ((told, ["right"]), (deblurred, ["photo", "trusted", "file", "pixels"])):
         heads = ["case", "of", "photos", *figures]
         lines += [f"| {' | '.join(heads)} |", "|---|---|---:" + "|---:" * len(figures) + "|"]
         lines += [f"| {' | '.join(shown(case[head]) for head in heads)} |" for case in cases]

@@ -163,7 +163,8 @@ def test_any_operator_will_do_and_the_result_is_json() -> None:
     certificate = certify(observed(Square(), Gaussian(SIGMA), x), x)
     again = json.loads(json.dumps(certificate.to_dict()))
     assert again["accepted"] == [True, True] and len(again["band"]) == 2
-    parts = {"map", "unexplained", "structure", "likelier"}
+    parts = {"map", "unexplained", "structure", "likelier", "sigma"}
+    assert again["sigma"] == pytest.approx(SIGMA)
     assert set(again) == {"chi_square", "band", "accepted", "verdict", *parts}
 
 
