@@ -65,7 +65,8 @@ def deblur(
     boundary: beyond the frame: "valid" supposes nothing; others are for simulated blur. camera:
     "auto", of a file, bytes or PIL image by trials: light was blurred, then clipped, coded,
     compressed, or coded values were; else "none", values; "srgb", light, without JPEG; a `Camera`.
-    All else as of `Restorer`. PhotoError; PriorError; ValueError, also NotBlurred, Unknowable.
+    Where no noise is given and more is left than it seems to be, it is restored again with what
+    there is (`restore.lacking`). All else as of `Restorer`. PhotoError; PriorError; ValueError, also NotBlurred, Unknowable.
     """
     check_names(options, samples, "kernel", "boundary", "camera")
     seen, solver = read(photo), chosen_solver(options, samples)
