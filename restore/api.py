@@ -60,13 +60,12 @@ def deblur(
 
     kernel: "motion:17,32" (length in pixels, angle in degrees), "disk:4", "gaussian:2", a file, or
     an array (h, w), normalised to sum to one; (R, C, h, w): one for each of R x C equal parts.
-    None: estimated (`restore.blind`), for all or parts: the result's `kernel`, its report's "blur";
-    a noise of None is then 0.01 or more, for parts 0.02, as trials tell (`restore.guessed`).
-    boundary: beyond the frame: "valid" supposes nothing; others are for simulated blur. camera:
-    "auto", of a file, bytes or PIL image by trials: light was blurred, then clipped, coded,
-    compressed, or coded values were; else "none", values; "srgb", light, without JPEG; a `Camera`.
-    Where no noise is given and more is left than it seems to be, it is restored again with what
-    there is (`restore.lacking`). All else as of `Restorer`. PhotoError; PriorError; ValueError, also NotBlurred, Unknowable.
+    None: estimated (`restore.blind`), for all or parts: the result's `kernel` and report's "blur";
+    a noise of None is then 0.01 or more, for parts 0.02, as trials tell (`restore.guessed`), else
+    what shows, or more where more is left (`restore.lacking`). boundary: beyond the frame: "valid"
+    supposes nothing; others are for simulated blur. camera: "auto", of a file, bytes or PIL image
+    by trials: light was blurred, clipped, coded, compressed, or values were; else "none", values;
+    "srgb", light, no JPEG; a `Camera`. All else: `Restorer`. PhotoError, PriorError, ValueError.
     """
     check_names(options, samples, "kernel", "boundary", "camera")
     seen, solver = read(photo), chosen_solver(options, samples)
