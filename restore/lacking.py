@@ -40,12 +40,13 @@ def with_noise(
     result = restorer(y, operator, noise=told, **asked)
     if noise is not None or asked.get("by_size"):
         return result
-    more = lacking(result)
+    more, first = lacking(result), result.report
     if more is None:
         return result
+    del result  # its pictures may be large
     own, _ = noise_model(told, y)
     again = restorer(y, operator, noise=more, judged_by=own, **asked)
-    return again.after(result, more)
+    return again.after(first, more)
 
 
 def lacking(result: Result) -> float | None:

@@ -91,9 +91,9 @@ class Result:
         pixels, samples = cut(self.pixels), cut(self.samples)
         return replace(self, pixels=pixels, samples=samples, std=std, report=report, hole=hole)
 
-    def after(self, first: "Result", noise: float) -> "Result":
-        """The same result, which took another before it; noise: that was allowed for instead."""
-        cost = {name: first.report[name] + self.report[name] for name in ("evaluations", "seconds")}
+    def after(self, first: dict[str, Any], noise: float) -> "Result":
+        """The same result, which took one of another report before it; noise: allowed for now."""
+        cost = {name: first[name] + self.report[name] for name in ("evaluations", "seconds")}
         return replace(self, report={**self.report, **cost, "allowed_noise": noise})
 
     def of(self, photo: Photo) -> "Result":

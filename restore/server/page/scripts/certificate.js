@@ -59,6 +59,9 @@ function points(report) {
   } else if (report.task === "inpaint") {
     found.push(t("point_exact"));
   }
+  if (report.allowed_noise) {
+    found.push(t("point_allowed", { levels: number(255 * report.certificate.sigma) }));
+  }
   found.push(t(report.samples > 1 ? "point_samples" : "point_one", { n: report.samples }));
   found.push(t("point_necessary"));
   return found;
