@@ -123,6 +123,18 @@ def compression_of(pixels: Tensor, file: Jpeg | None = None) -> Jpeg | None:
     return Jpeg(tables, way, 1 if file is None else file.orientation)
 
 
+def quality_of(jpeg: Jpeg) -> int | None:
+    """The quality from 1 to 100 at which writers take a compression's tables, None for others."""
+    if isinstance(jpeg.quality, int) or jpeg.quality is None:
+        return jpeg.quality
+    for quality in range(100, 0, -1):
+        standard = Jpeg(quality).tables(torch.zeros(1))
+        pairs = zip(jpeg.quality, standard, strict=False)
+        if all(list(table) == steps.flatten().tolist() for table, steps in pairs):
+            return quality
+    return None
+
+
 def _part(stored: Tensor) -> Tensor:
     """The part with the strongest edges, of whole blocks."""
     corner = window_of(stored.mean(1)[0], SIDE)

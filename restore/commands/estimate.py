@@ -36,10 +36,11 @@ def run(names: list[str], recursive: bool, as_json: bool) -> int:
 
 def estimated(source: str) -> dict[str, Any]:
     """Noise and blur of a photo, JSON-able: sigma and gain on [0, 1], the kernel's family; where it
-    varies, the parts and the file of their kernels."""
+    varies, the parts and the file of their kernels; what JPEG compression it shows, if any."""
     from operators.noise import PoissonGaussian
     from restore.blind import NotBlurred, Unknowable
     from restore.blurred import blur_of
+    from restore.compression import quality_of
     from restore.images import read
     from restore.noise_level import estimate_noise, estimate_sigma
     from restore.preparation import at_least
@@ -57,6 +58,9 @@ def estimated(source: str) -> dict[str, Any]:
             "read_sigma": None if gain is None else getattr(noise, "sigma", None),
         },
     }
+    if photo.jpeg is not None:
+        quality = quality_of(photo.jpeg)
+        told["jpeg"] = {"quality": quality, "subsampling": photo.jpeg.subsampling}
     try:
         blur = blur_of(photo)
     except (NotBlurred, Unknowable) as error:
@@ -91,6 +95,9 @@ def _line(told: dict[str, Any]) -> str:
     said = f"noise {noise['sigma']:.4f} ({255 * noise['sigma']:.1f}/255)"
     if noise["gain"] is not None:
         said += f", shot noise of gain {noise['gain']:.4f} and sigma {noise['read_sigma']:.4f}"
+    if "jpeg" in told:
+        quality, way = told["jpeg"]["quality"], told["jpeg"]["subsampling"]
+        said += f", compressed as a JPEG {f'of quality {quality}, ' if quality else ''}{way}"
     if blur is None:
         return f"{told['input']}: {said}; {told['why']}"
     of = "light" if blur["light"] else "values"

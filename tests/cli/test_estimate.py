@@ -47,6 +47,15 @@ def test_shot_noise_is_told(folder: Path, photomend: Command) -> None:
     assert "shot noise of gain" in photomend("estimate", "dim.png").out
 
 
+def test_a_compression_is_told(folder: Path, photomend: Command) -> None:
+    moved = read(blurred(kernels.motion(13, 30), 3)).samples("uint8")
+    Image.fromarray(moved).save("moved.jpg", quality=80)
+    Image.open("moved.jpg").save("copy.png")
+    assert ", compressed as a JPEG of quality 80, 4:2:0; " in photomend("estimate", "copy.png").out
+    told = json.loads(photomend("estimate", "--json", "copy.png").out)
+    assert told["jpeg"] == {"quality": 80, "subsampling": "4:2:0"}
+
+
 def test_tiny_and_bad_files_stop_nothing(folder: Path, photomend: Command) -> None:
     Image.new("RGB", (1, 1), (50, 60, 70)).save("dot.png")
     Path("broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")

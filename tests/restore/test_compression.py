@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from operators import Blur, Jpeg, kernels
-from restore.compression import compression_of
+from restore.compression import compression_of, quality_of
 from restore.images import read
 from restore.photo import Photo
 from tests.drawings import scene
@@ -85,6 +85,15 @@ def test_tables_of_no_standard_are_told_as_far_as_anything_is_left() -> None:
     told = (coefficients != 0).float().mean(0) > 0.05
     assert int(told.sum()) > 30 and torch.equal(found[told], truth[told].float())
     assert found.min() >= 1 and found.median() >= 4
+
+
+def test_a_quality_is_named_where_its_tables_are_a_writers() -> None:
+    for quality in (1, 50, 75, 98):
+        photo = saved(coloured(64, 64), quality)
+        assert photo.tables is not None and quality_of(Jpeg(photo.tables)) == quality
+        assert quality_of(Jpeg(quality)) == quality
+    assert quality_of(Jpeg((tuple(range(1, 65)),))) is None
+    assert quality_of(Jpeg()) is None
 
 
 def test_a_turned_jpeg_tells_its_own_way_round() -> None:
