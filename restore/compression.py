@@ -9,6 +9,7 @@ enlarged, or turned unless their sides are whole blocks, show nothing.
 """
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple, get_args
 
@@ -18,8 +19,8 @@ from torch import Tensor
 from operators.jpeg import Jpeg, Planes, Subsampling
 from restore.blind.seen import window_of
 
-SIDE = 512
-"""Of the part that is looked at, in pixels."""
+MIDDLE, SIDE = 2048, 512
+"""Of the part that is looked through, and of that which is looked at, in pixels."""
 COARSEST, WIDTH, BINS = 255, 0.2, 2000
 """Of steps; and the histogram's: multiples beyond it are not looked at."""
 ROUNDED, REDUCED = 0.4, 0.5
@@ -136,13 +137,20 @@ def quality_of(jpeg: Jpeg) -> int | None:
 
 
 def _part(stored: Tensor) -> Tensor:
-    """The part with the strongest edges, of whole blocks."""
-    corner = window_of(stored.mean(1)[0], SIDE)
+    """The part of its middle with the strongest edges, of whole blocks."""
+    middle = _cut(stored, [max(0, length - MIDDLE) // 2 for length in stored.shape[2:]], MIDDLE)
+    if not middle.numel():
+        return middle
+    return _cut(middle, window_of(middle.mean(1)[0], SIDE), SIDE)
+
+
+def _cut(image: Tensor, corner: Sequence[int], most: int) -> Tensor:
+    """Whole pairs of blocks from about a corner on, of at most so many pixels a side."""
     cuts = []
-    for side, start in zip(stored.shape[2:], corner, strict=True):
+    for length, start in zip(image.shape[2:], corner, strict=True):
         first = start // 16 * 16
-        cuts.append(slice(first, first + min(side - first, SIDE) // 16 * 16))
-    return stored[:, :, cuts[0], cuts[1]]
+        cuts.append(slice(first, first + min(length - first, most) // 16 * 16))
+    return image[:, :, cuts[0], cuts[1]]
 
 
 def _unrounded(part: Tensor, way: Subsampling = "4:4:4") -> Planes:
