@@ -17,7 +17,7 @@ TINT = torch.tensor([1.0, 0.8, 0.6]).reshape(1, 3, 1, 1)
 
 
 def test_a_photo_is_taken_and_both_decisions_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(light, "deblur", partial(deblur, steps=2, device="cpu"))
+    monkeypatch.setattr(light, "deblur", partial(deblur, steps=6, device="cpu"))
     row = light.measured(scene(80) * TINT, True, "PNG", "motion", "values", Seeds(0))
     assert row["right"] == 1 and row["decided"] == row["values"] > row["light"]
 

@@ -33,7 +33,7 @@ def solver(measurement, prior, seeds):
     x = prior.encode(measurement.operator.adjoint(measurement.y))
     yield State(1, 1, x, x)
 """
-RUN = "deblur in -r -o out -k disk:1 --boundary reflect".split()
+RUN = "deblur in -r -o out -k disk:1 --boundary reflect --noise 0.1".split()
 RUN += [*"--solver steady:solver --manifest run.jsonl".split(), *WHITE]
 
 

@@ -83,7 +83,7 @@ def test_the_device_has_one_at_a_time_and_few_wait(
 ) -> None:
     monkeypatch.syspath_prepend(str(Path().resolve()))
     words = ("deblur", "in", "-o", "out", "-k", "disk:1", *WHITE, "--solver", "watching:solver")
-    outcome = photomend(*words, "--manifest", "run.jsonl", "--json")
+    outcome = photomend(*words, "--noise", "0.1", "--manifest", "run.jsonl", "--json")
     rows = [json.loads(line) for line in outcome.out.splitlines()]
     assert [row["input"] for row in rows] == [str(path) for path in album]
     trace = [json.loads(line) for line in Path("trace").read_text().splitlines()]
