@@ -58,17 +58,15 @@ def estimated(source: str) -> dict[str, Any]:
             "read_sigma": None if gain is None else getattr(noise, "sigma", None),
         },
     }
-    if photo.jpeg is not None:
-        quality = quality_of(photo.jpeg)
-        told["jpeg"] = {"quality": quality, "subsampling": photo.jpeg.subsampling}
+    if jpeg := photo.jpeg:
+        told["jpeg"] = {"quality": quality_of(jpeg), "subsampling": jpeg.subsampling}
     try:
         blur = blur_of(photo)
     except (NotBlurred, Unknowable) as error:
         return {**told, "blur": None, "why": " ".join(str(error).split())}
     parameters, confidence = dict(blur.parameters), blur.confidence
     named = {"family": blur.family, "parameters": parameters, "confidence": confidence}
-    named["light"] = blur.light
-    named["kernel_size"] = list(blur.kernel.shape[-2:])
+    named |= {"light": blur.light, "kernel_size": list(blur.kernel.shape[-2:])}
     named["rivals"] = [
         {"family": one.family, "parameters": dict(one.parameters)} for one in blur.rivals
     ]
