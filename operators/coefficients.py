@@ -8,9 +8,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from operators.base import LinearOperator, Shape, conjugate_gradients
+from operators.colour import ycc
 from operators.convolution import fold
 from operators.cosine import SIDE, blocks, pixels, plane
-from operators.jpeg import Jpeg, Planes, ycc
+from operators.jpeg import Jpeg, Planes
 from operators.rounding import lost
 
 
@@ -64,7 +65,7 @@ class Coefficients(LinearOperator):
         wide = small.repeat_interleave(down, -2).repeat_interleave(right, -1)
         large = _unpadded(wide, height, width)
         planes = torch.cat([bright, large], 1)
-        return self.jpeg.upright(torch.einsum("dc,bdhw->bchw", ycc(y), planes))
+        return self.jpeg.stored_adjoint(torch.einsum("dc,bdhw->bchw", ycc(y), planes))
 
     def gram_solve(self, r: Tensor, damping: Tensor, start: Tensor | None = None) -> Tensor:
         """Solve by conjugate gradients, which take few iterations: all are of one size."""
@@ -100,7 +101,9 @@ class Coefficients(LinearOperator):
     @property
     def _stored_sides(self) -> tuple[int, int]:
         turned = self.jpeg.orientation > 4
-        return (self.width, self.height) if turned else (self.height, self.width)
+        sides = (self.width, self.height) if turned else (self.height, self.width)
+        down, right = self.jpeg.corner
+        return sides[0] + down, sides[1] + right
 
     @property
     def _reduced(self) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Colours that the sensor did not see: grey pictures, and the colour filter array of a camera."""
+"""Grey pictures, the colour filter array of a camera, and luma and chroma of files."""
 
 from dataclasses import dataclass
 
@@ -84,6 +84,28 @@ def require_colour(x: Tensor) -> None:
     """Raise ValueError unless x is (B, 3, H, W)."""
     if x.ndim != 4 or x.shape[1] != 3:
         raise ValueError(f"x: got shape {tuple(x.shape)}; pass RGB images (B, 3, H, W)")
+
+
+def to_ycc(x: Tensor) -> Tensor:
+    """Give Y on [0, 255], Cb and Cr on [-128, 127] of RGB on [0, 1]."""
+    require_colour(x)
+    return torch.einsum("dc,bchw->bdhw", ycc(x), 255 * x)
+
+
+def to_rgb(planes: Tensor, offset: float = 128 / 255) -> Tensor:
+    """Give RGB on [0, 1], offset added, of Y, Cb, Cr in 255ths; the offset undoes that of Y."""
+    return torch.einsum("dc,bchw->bdhw", torch.linalg.inv(ycc(planes)), planes) / 255 + offset
+
+
+def ycc(like: Tensor) -> Tensor:
+    """Give the matrix (3, 3) of Y, Cb, Cr of JPEG files, JFIF."""
+    return like.new_tensor(
+        [
+            LUMA,
+            [-0.168735892, -0.331264108, 0.5],
+            [0.5, -0.418687589, -0.081312411],
+        ]
+    )
 
 
 def _luma(like: Tensor) -> Tensor:

@@ -10,8 +10,9 @@ from torch.nn import functional
 
 from operators.annex import CHROMA, LUMA
 from operators.base import Operator, Shape
-from operators.colour import require_colour
-from operators.cosine import cosines, padded, pixels
+from operators.colour import to_rgb, to_ycc
+from operators.convolution import fold, pad
+from operators.cosine import SIDE, cosines, padded, pixels
 from operators.tone import straight_through_round
 
 Subsampling = Literal["4:4:4", "4:2:2", "4:4:0", "4:2:0"]
@@ -32,13 +33,15 @@ class Jpeg(Operator):
     are missing), 64 steps each from 1 to 65535, row by row; None: all as the file that is restored
     has it, for `restore.restore`. subsampling of the chroma 4:2:0 (the default of most writers),
     4:2:2, 4:4:0 or 4:4:4; orientation 1 to 8: how the file's pixels are turned to be upright, as
-    EXIF has it. x is upright, coefficients are those of the file. Gradients pass straight through
+    EXIF has it. x is upright, coefficients are those of the file. corner: how many of the file's
+    first rows and columns, 0 to 15, have been cropped away since. Gradients pass straight through
     the roundings. ValueError for other arguments.
     """
 
     quality: int | Tables | None = None
     subsampling: Subsampling = "4:2:0"
     orientation: int = 1
+    corner: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
         if isinstance(self.quality, int):
@@ -51,6 +54,8 @@ class Jpeg(Operator):
             raise ValueError(f"subsampling: got {self.subsampling!r}; use one of {known}")
         if self.orientation not in range(1, 9):
             raise ValueError(f"orientation: got {self.orientation}; pass 1 to 8, as in EXIF")
+        if not all(0 <= cropped < 2 * SIDE for cropped in self.corner):
+            raise ValueError(f"corner: got {self.corner}; pass two numbers from 0 to 15")
 
     def __call__(self, x: Tensor) -> Tensor:
         """Write and read again; the result lies on the 256 levels of [0, 1].
@@ -61,7 +66,7 @@ class Jpeg(Operator):
         steps = zip(self._encode(rounded, straight_through_round), self.tables(x), strict=True)
         luma, blue, red = (straight_through_round(c / table) * table for c, table in steps)
         planes = self._decode((luma, blue, red), rounded.shape, _to_levels)
-        return self.upright(straight_through_round(255 * _to_rgb(planes).clamp(0, 1)) / 255)
+        return self.upright(straight_through_round(255 * to_rgb(planes).clamp(0, 1)) / 255)
 
     def image_shape(self, y_shape: Shape) -> Shape:
         """Give y_shape."""
@@ -116,7 +121,7 @@ class Jpeg(Operator):
         bins = zip(self.coefficients(x), *self.interval(y), strict=True)
         luma, blue, red = (c.clamp(low, high) - c for c, low, high in bins)
         change = self._decode((luma, blue, red), self.stored(x).shape, _unchanged)
-        return x + self.upright(_to_rgb(change, offset=0))
+        return x + self.upright(to_rgb(change, offset=0))
 
     def tables(self, like: Tensor) -> Planes:
         """Give the quantisation tables (8, 8) of Y, Cb, Cr, libjpeg's at a quality.
@@ -149,24 +154,32 @@ class Jpeg(Operator):
     def _whole(self, shape: Shape) -> list[Tensor]:
         """Which blocks of each plane lie inside a stored picture, to multiply its coefficients."""
         masks = []
-        for down, right in ((1, 1), self.factors, self.factors):
+        for factors in ((1, 1), self.factors, self.factors):
             rows, columns = (
-                torch.arange(-(-side // (8 * factor))) < side // (8 * factor)
-                for side, factor in zip(shape[-2:], (down, right), strict=True)
+                _inside(8 * factor, cropped, side)
+                for factor, cropped, side in zip(factors, self.corner, shape[-2:], strict=True)
             )
             masks.append((rows[:, None] & columns)[:, :, None, None])
         return masks
 
     def stored(self, x: Tensor) -> Tensor:
-        """Turn upright images as they lie in the file."""
+        """Turn upright images as they lie in the file, what was cropped away made up."""
         if self.orientation in (3, 4, 7, 8):
             x = x.flip(-2)
         if self.orientation in (2, 3, 6, 7):
             x = x.flip(-1)
-        return x.mT if self.orientation > 4 else x
+        x = x.mT if self.orientation > 4 else x
+        return pad(x, self.corner, (0, 0), "replicate") if any(self.corner) else x
 
     def upright(self, x: Tensor) -> Tensor:
-        """Turn images of the file upright."""
+        """Turn images of the file upright, without what was cropped away."""
+        return self._turned(x[..., self.corner[0] :, self.corner[1] :])
+
+    def stored_adjoint(self, x: Tensor) -> Tensor:
+        """Apply the transpose of `stored`."""
+        return self._turned(fold(x, self.corner, (0, 0), "replicate"))
+
+    def _turned(self, x: Tensor) -> Tensor:
         x = x.mT if self.orientation > 4 else x
         if self.orientation in (2, 3, 6, 7):
             x = x.flip(-1)
@@ -209,32 +222,18 @@ class Jpeg(Operator):
         return small
 
 
+def _inside(block: int, cropped: int, side: int) -> Tensor:
+    """Which blocks of a side lie between what was cropped away of it and its end."""
+    starts = torch.arange(0, side, block)
+    return (starts >= cropped) & (starts + block <= side)
+
+
 def _unchanged(x: Tensor) -> Tensor:
     return x
 
 
 def _to_levels(plane: Tensor) -> Tensor:
     return straight_through_round(plane).clamp(-128, 127)
-
-
-def to_ycc(x: Tensor) -> Tensor:
-    """Give Y on [0, 255], Cb and Cr on [-128, 127] of RGB on [0, 1]."""
-    require_colour(x)
-    return torch.einsum("dc,bchw->bdhw", ycc(x), 255 * x)
-
-
-def _to_rgb(planes: Tensor, offset: float = 128 / 255) -> Tensor:
-    return torch.einsum("dc,bchw->bdhw", torch.linalg.inv(ycc(planes)), planes) / 255 + offset
-
-
-def ycc(like: Tensor) -> Tensor:
-    return like.new_tensor(
-        [
-            [0.299, 0.587, 0.114],
-            [-0.168735892, -0.331264108, 0.5],
-            [0.5, -0.418687589, -0.081312411],
-        ]
-    )
 
 
 def _require_tables(tables: Tables) -> None:

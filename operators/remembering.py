@@ -17,7 +17,7 @@ class Remembering(Jpeg):
     @classmethod
     def of(cls, jpeg: Jpeg) -> Self:
         """The same JPEG, remembering."""
-        return cls(jpeg.quality, jpeg.subsampling, jpeg.orientation)
+        return cls(jpeg.quality, jpeg.subsampling, jpeg.orientation, jpeg.corner)
 
     def read(self, y: Tensor) -> Planes:
         """As `Jpeg.read`; the planes are not to be written to."""

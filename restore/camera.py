@@ -7,9 +7,9 @@ from statistics import NormalDist
 import torch
 from torch import Tensor
 
+from operators.colour import ycc
 from operators.convolution import Boundary
 from operators.exposure import Camera
-from operators.jpeg import ycc
 from operators.linearised import Bent
 from restore import solvers
 from restore.blind.seen import window_of

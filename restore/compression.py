@@ -4,33 +4,25 @@ Where a picture was compressed, each cosine coefficient lies near a multiple of 
 PNG, a screenshot, or a JPEG of finer steps that it was saved as afterwards. Told is the step that
 makes the coefficients of its place in the blocks likeliest, against none (after Fan and de Queiroz,
 "Identification of bitmap compression history: JPEG detection and quantizer estimation", IEEE
-Transactions on Image Processing 12(2), 2003). Pictures that were cropped between the blocks, or
-enlarged, or turned unless their sides are whole blocks, show nothing.
+Transactions on Image Processing 12(2), 2003). Blocks may begin anywhere, where a picture was
+cropped or turned. Pictures that were made smaller or larger, or noisy, show nothing.
 """
 
-import math
 from collections.abc import Sequence
-from functools import lru_cache
+from itertools import product
 from typing import NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
-from operators.jpeg import Jpeg, Planes, Subsampling
+from operators.jpeg import FACTORS, Jpeg, Subsampling
 from restore.blind.seen import window_of
+from restore.steps import Plane
 
 MIDDLE, SIDE = 2048, 512
 """Of the part that is looked through, and of that which is looked at, in pixels."""
-COARSEST, WIDTH, BINS = 255, 0.2, 2000
-"""Of steps; and the histogram's: multiples beyond it are not looked at."""
 ROUNDED, REDUCED = 0.4, 0.5
 """Deviations of coefficients by the roundings to whole levels, and of chroma that was enlarged."""
-STRAY = 0.02
-"""Share of coefficients that lie anywhere, as where pixels were clipped."""
-SOME = 0.05
-"""Share of coefficients beyond 0 that tells that there is no step."""
-COARSER = 1.5
-"""Times as coarse as the last steps are the first that can be told from them."""
 FINE = 3.0
 """Mean of steps below which a compression has done less than the rounding to 256 levels."""
 LEVELS = 32
@@ -41,58 +33,45 @@ AGREED = 0.9
 """Share of the evidence with a standard table from which on it is taken for that."""
 ROUND = 3.0
 """Nats for a quality that people choose, a multiple of five: its neighbours share most steps."""
-TOLD = 10.0
-"""Nats that tell the step of a place."""
-NATS, PLACES = (300.0, 100.0), (6, 3)
-"""Evidence for a compression in all, and of how many places: for any, and for a standard table."""
+TURNED = 5
+"""The orientation of a file whose rows are the picture's columns."""
+Corner = tuple[int, int]
+"""Rows and columns that are missing of the first blocks."""
 
 
-class Plane(NamedTuple):
-    """What the coefficients of a plane say, of each of 64 places, row by row: nats (64, steps) for
-    steps from 2 on against none, or only the last; the last steps; where there is more than 0."""
+class Blocks(NamedTuple):
+    """The blocks of a part, which has its rows as the file that it was: what is missing of the
+    first, what their luma says, the quality of a standard table, and the file's orientation."""
 
-    nats: Tensor
-    last: Tensor
-    there: Tensor
+    part: Tensor
+    corner: Corner
+    luma: Plane
+    quality: int | None
+    orientation: int
 
     @classmethod
-    def of(cls, coefficients: Tensor, wrong: float, last: Tensor) -> "Plane":
-        """Of coefficients (1, 1, rows, columns, 8, 8) that are wrong by so much, and were rounded
-        to the last steps (8, 8)."""
-        places, last = coefficients.flatten(0, 3).flatten(1).abs().T, last.flatten()
-        counts = (torch.histc(place, BINS, 0, BINS * WIDTH) for place in places)
-        pairs = zip(counts, last.tolist(), strict=True)
-        nats = torch.stack([_evidence(wrong, step) @ count for count, step in pairs])
-        beyond = places > torch.maximum(last / 2, last.new_tensor(3 * wrong))[:, None]
-        return cls(nats, last, beyond.float().mean(1) > SOME)
+    def of_file(cls, part: Tensor, last: Tensor, file: Jpeg) -> "Blocks":
+        """Those of the last file, of whose luma the last steps are known."""
+        luma = _luma(part, last)
+        return cls(part, (0, 0), luma, _quality(luma), file.orientation)
 
-    @property
-    def told(self) -> Tensor:
-        """Nats for the likeliest steps (64), 0 where nothing tells one."""
-        most = self.nats.amax(1)
-        return most * (most >= TOLD)
-
-    def shown(self, *, standard: bool = False) -> bool:
-        """Whether the plane was compressed, by a standard table or any. The first coefficient, of
-        the mean, tells nothing: it is a multiple of 8 wherever a block is flat."""
-        told = self.told[1:]
-        return bool(told.sum() >= NATS[standard] and (told > 0).sum() >= PLACES[standard])
-
-    def agreed(self, table: Tensor) -> Tensor:
-        """Nats for a table's steps (64); 0 for a step of 1."""
-        steps = table.flatten().long()
-        return self.nats.gather(1, (steps - 2).clamp(0)[:, None])[:, 0] * (steps > 1)
-
-    def steps(self) -> Tensor:
-        """The likeliest; where none is told those of the last file where there is more than 0, but
-        no finer than their neighbours above and to the left."""
-        told = self.told.reshape(8, 8) > 0
-        steps = torch.where(self.there, self.last, torch.ones(64)).reshape(8, 8)
-        steps = torch.where(told, self.nats.argmax(1).reshape(8, 8) + 2, steps)
-        for row, column in torch.nonzero(~told).tolist():
-            above, left = steps[max(row - 1, 0), column], steps[row, max(column - 1, 0)]
-            steps[row, column] = max(float(steps[row, column]), float(above), float(left))
-        return steps.flatten()
+    @classmethod
+    def of(cls, part: Tensor) -> "Blocks":
+        """Those that begin where they tell most; rows are columns if only so they are standard."""
+        none = part.new_ones(8, 8)
+        corner, luma = (0, 0), _luma(part, none)
+        if not luma.shown():
+            begins = list(product(range(8), range(8)))
+            every = [_luma(_from(part, begin), none) for begin in begins]
+            most = max(range(len(every)), key=lambda k: float(every[k].told.sum()))
+            corner, luma = begins[most], every[most]
+        half = _luma(_from(part, (corner[0] + 4, corner[1] + 4)), none)
+        if half.shown():  # as well: then the steps are the picture's own, as of a chessboard
+            luma = Plane(0 * luma.nats, luma.last, luma.there)
+        quality, turned = _quality(luma), luma.turned()
+        if quality is None and (quality := _quality(turned)) is not None:
+            return cls(part.mT, corner[::-1], turned, quality, TURNED)
+        return cls(part, corner, luma, quality, 1)
 
 
 @torch.no_grad()
@@ -100,18 +79,18 @@ def compression_of(pixels: Tensor, file: Jpeg | None = None) -> Jpeg | None:
     """The compression that pixels (1, 3, H, W) on the 256 levels of [0, 1] show, or None.
 
     file: that of the file that they are in; found is then what was coarser before it, if anything
-    was. Steps of which nothing is left are those of the standard's example where the others are,
-    else those of their neighbours towards the mean.
+    was, on the same blocks. Steps of which nothing is left are those of the standard's example
+    where the others are, else those of their neighbours towards the mean.
     """
     part = _part(pixels if file is None else file.stored(pixels))
     if len(part.unique()) < LEVELS:
         return None
     last = [part.new_ones(8, 8)] * 3 if file is None else list(file.tables(part))
-    luma = Plane.of(_unrounded(part)[0], ROUNDED, last[0])
-    quality = _quality(luma)
-    if not luma.shown(standard=quality is not None) or (file is None and _shifted(part)):
+    blocks = Blocks.of(part) if file is None else Blocks.of_file(part, last[0], file)
+    part, corner, luma, quality, turned = blocks
+    if not luma.shown(standard=quality is not None):
         return None
-    way, chroma = _chroma(part, quality, last[1:], file)
+    way, corner, chroma = _chroma(part, corner, quality, last[1:], file)
     planes = [luma, *chroma]
     if quality is None:
         steps = [plane.steps() for plane in planes]
@@ -121,7 +100,7 @@ def compression_of(pixels: Tensor, file: Jpeg | None = None) -> Jpeg | None:
     if steps[0].mean() < FINE:
         return None
     tables = tuple(tuple(map(int, table.tolist())) for table in steps)
-    return Jpeg(tables, way, 1 if file is None else file.orientation)
+    return Jpeg(tables, way, turned, corner)
 
 
 def quality_of(jpeg: Jpeg) -> int | None:
@@ -153,15 +132,13 @@ def _cut(image: Tensor, corner: Sequence[int], most: int) -> Tensor:
     return image[:, :, cuts[0], cuts[1]]
 
 
-def _unrounded(part: Tensor, way: Subsampling = "4:4:4") -> Planes:
-    return Jpeg(subsampling=way).unrounded(part)
+def _from(part: Tensor, corner: Corner) -> Tensor:
+    """A part from its first whole pair of blocks on, of which so many pixels are missing."""
+    return part[:, :, -corner[0] % 16 :, -corner[1] % 16 :]
 
 
-def _shifted(part: Tensor) -> bool:
-    """Whether blocks half a block away show steps as well: then they are the picture's own, as of
-    a chessboard."""
-    half = _unrounded(part[:, :, 4:-4, 4:-4])[0]
-    return Plane.of(half, ROUNDED, part.new_ones(8, 8)).shown()
+def _luma(part: Tensor, last: Tensor) -> Plane:
+    return Plane.of(Jpeg(subsampling="4:4:4").unrounded(part)[0], ROUNDED, last)
 
 
 def _quality(luma: Plane) -> int | None:
@@ -177,38 +154,25 @@ def _quality(luma: Plane) -> int | None:
 
 
 def _chroma(
-    part: Tensor, quality: int | None, last: list[Tensor], file: Jpeg | None
-) -> tuple[Subsampling, list[Plane]]:
-    """How the chroma was reduced, and its planes; none of a grey picture."""
+    part: Tensor, corner: Corner, quality: int | None, last: list[Tensor], file: Jpeg | None
+) -> tuple[Subsampling, Corner, list[Plane]]:
+    """How the chroma was reduced, where its blocks begin, and its planes; none of a grey
+    picture."""
+    ways = list(get_args(Subsampling)) if file is None else [file.subsampling]
     if bool((part.amax(1) - part.amin(1)).max() < GREY):
-        return "4:4:4" if file is None else file.subsampling, []
-    best: tuple[float, Subsampling, list[Plane]] = (-math.inf, "4:2:0", [])
-    for way in get_args(Subsampling) if file is None else [file.subsampling]:
-        found = _unrounded(part, way)[1:]
-        planes = [Plane.of(*each) for each in zip(found, [REDUCED] * 2, last, strict=True)]
-        if quality is None:
-            nats = sum(float(plane.told.sum()) for plane in planes)
-        else:
-            table = Jpeg(quality).tables(part)[1]
-            nats = sum(float(plane.agreed(table).sum()) for plane in planes)
-        best = max(best, (nats, way, planes), key=lambda one: one[0])
-    return best[1:]
-
-
-@lru_cache(maxsize=64)
-def _evidence(wrong: float, last: float) -> Tensor:
-    """Nats for steps 2 to COARSEST (rows) of a coefficient in each bin, against only the last."""
-    values = (torch.arange(BINS) + 0.5) * WIDTH
-    steps = torch.arange(2, COARSEST + 1)[:, None]
-    if last > 1:
-        values = (values / last).round() * last
-    levels = (values / steps).round()
-    if last > 1:  # of the levels of the last those to which the levels of the first were rounded
-        reached = (levels * steps / last).round() * last == values
-        many = torch.where(values > last, steps / last, 1)  # by how much more than without steps
-        near = many * reached * (steps >= COARSER * last)
-    else:
-        away = (values - levels * steps) / wrong
-        near = steps / (wrong * math.sqrt(2 * math.pi)) * (-away.square() / 2).exp()
-    nats = (STRAY + (1 - STRAY) * near).log()
-    return torch.where(levels == 0, nats.clamp(max=0), nats)  # what is 0 is so without steps, too
+        return ways[0], corner, []
+    found = []
+    for way in ways:
+        down, right = FACTORS[way] if file is None else (1, 1)
+        tops, lefts = range(corner[0], 8 * down, 8), range(corner[1], 8 * right, 8)
+        for begin in product(tops, lefts):
+            reduced = Jpeg(subsampling=way).unrounded(_from(part, begin))[1:]
+            planes = [Plane.of(*each) for each in zip(reduced, [REDUCED] * 2, last, strict=True)]
+            if quality is None:
+                nats = sum(float(plane.told.sum()) for plane in planes)
+            else:
+                table = Jpeg(quality).tables(part)[1]
+                nats = sum(float(plane.agreed(table).sum()) for plane in planes)
+            found.append((nats, way, begin, planes))
+    _, way, corner, planes = max(found, key=lambda one: one[0])
+    return way, corner, planes

@@ -21,6 +21,7 @@ from torch.nn.functional import interpolate
 from operators import kernels
 from operators.base import Identity
 from operators.blur import Blur
+from operators.cosine import SIDE
 from operators.exposure import Camera, Exposure
 from operators.jpeg import Jpeg
 from operators.measurement import simulate
@@ -32,6 +33,7 @@ from restore.bench import protocol
 from restore.bench.camera import KERNELS
 from restore.bench.reports import Report, shown, told, written
 from restore.camera import file_sigma
+from restore.compression import Corner
 from restore.images import Photo, read
 from restore.metrics import psnr
 from restore.noise_level import estimate_sigma
@@ -43,15 +45,21 @@ ONCE = tuple(product((30, 50, 75, 85, 92), WAYS))
 TWICE = ((30, 75), (50, 90), (60, 93), (75, 95), (80, 98))
 SIDES = (256, 128, 64)
 """Of the middle of photos that is saved, in pixels."""
-RESTORED = ((75, None), (50, None), (75, 95))
-"""Qualities of blurred photos, the last None where they are copied to PNG."""
+CROPPED = (3, 5)
+"""Rows and columns that are cut from a compressed photo, so that its first blocks are not whole."""
+RESTORED: tuple[tuple[int, int | None, Corner], ...] = (
+    (75, None, (0, 0)),
+    (50, None, (0, 0)),
+    (75, None, CROPPED),
+    (75, 95, (0, 0)),
+)
+"""Qualities of blurred photos, the last None where they are copied to PNG, and what is cropped."""
 CHANGED: dict[str, Callable[[Tensor], Tensor]] = {
     "blurred": Blur(kernels.gaussian(0.5), "reflect"),
     "with noise": lambda x: simulate(Identity(), Gaussian(SIGMA), x, Seeds(0)).y,
     "made small": Downsample(2),
     "enlarged": lambda x: interpolate(x, scale_factor=2, mode="bicubic"),
     "pixels repeated": lambda x: interpolate(x, scale_factor=2, mode="nearest"),
-    "cropped between blocks": lambda x: x[..., 3:, 5:],
 }
 """What is done to compressed photos that then tell nothing."""
 NEVER: dict[str, Callable[[Tensor], Tensor]] = {
@@ -97,18 +105,22 @@ def main(
 
 def recognised(x: Tensor) -> list[dict[str, Any]]:
     """Whether what pixels of a photo x (1, 3, H, W) tell is right, a row a case."""
-    rows = []
+    rows, cuts = [], []
     for side in SIDES:
         middle = _middle(x, side)
         for quality, way in ONCE:
             file = saved(middle, quality, way)
             case = f"JPEG copied to PNG, side {side}"
             rows.append({"case": case, "of": str(quality), "right": _same(copied(file), file)})
+            cropped, case = copied(file, CROPPED), f"JPEG cropped, copied to PNG, side {side}"
+            row = {"case": case, "of": str(quality), "right": _same(cropped, file, CROPPED)}
+            cuts.append(row)
         for first, last in TWICE:
             once = saved(middle, first)
             again = saved(once.pixels, last)
             case = f"JPEG of a coarser JPEG, side {side}"
             rows.append({"case": case, "of": f"{first}, {last}", "right": _same(again, once)})
+    rows += cuts
     compressed = saved(x, 60).pixels
     for pixels, changes, case in ((compressed, CHANGED, CASES[0]), (x, NEVER, CASES[1])):
         for name, change in changes.items():
@@ -126,10 +138,11 @@ def restored(x: Tensor, seeds: Seeds) -> list[dict[str, Any]]:
         y = simulate(Exposure(blur, Camera(bits=16)), Gaussian(SIGMA), x, seeds).y
         top, left = ((a - b) // 2 for a, b in zip(x.shape[2:], y.shape[2:], strict=True))
         window = x[..., top : top + y.shape[2], left : left + y.shape[3]]
-        for first, last in RESTORED:
+        for first, last, corner in RESTORED:
             once = saved(y, first)
-            photo = copied(once) if last is None else saved(once.pixels, last)
-            found = {"photo": psnr(photo.pixels, window).item()}
+            photo = copied(once, corner) if last is None else saved(once.pixels, last)
+            truth = _without(window, corner)
+            found = {"photo": psnr(photo.pixels, truth).item()}
             file = Camera(jpeg=_of_file(photo))
             shown = file_sigma(photo.pixels, file) or float(estimate_sigma(photo.pixels).mean())
             pixels = Camera(jpeg=photo.jpeg)
@@ -137,8 +150,9 @@ def restored(x: Tensor, seeds: Seeds) -> list[dict[str, Any]]:
             for by, (camera, noise) in ways.items():
                 taken = photo.samples("uint8")
                 result = deblur(taken, kernel=kernel, camera=camera, noise=noise)
-                found[by] = psnr(result.pixels, window).item()
+                found[by] = psnr(result.pixels, truth).item()
             case = f"JPEG {first}, then {'PNG' if last is None else f'JPEG {last}'}"
+            case = case.replace(", then", ", cropped, then") if any(corner) else case
             rows.append({"case": case, "of": name, **found})
     return rows
 
@@ -151,9 +165,13 @@ def saved(pixels: Tensor, quality: int, way: str = "4:2:0") -> Photo:
     return read(buffer.getvalue())
 
 
-def copied(photo: Photo) -> Photo:
-    """The pixels without the file."""
-    return read(photo.samples("uint8"))
+def copied(photo: Photo, corner: Corner = (0, 0)) -> Photo:
+    """The pixels without the file, and without so many of its first rows and columns."""
+    return read(_levels(_without(photo.pixels, corner)))
+
+
+def _without(x: Tensor, corner: Corner) -> Tensor:
+    return x[..., corner[0] :, corner[1] :]
 
 
 def _middle(x: Tensor, side: int) -> Tensor:
@@ -171,11 +189,14 @@ def _of_file(photo: Photo) -> Jpeg | None:
     return Jpeg(photo.tables) if photo.tables else None
 
 
-def _same(shown: Photo, file: Photo) -> bool:
+def _same(shown: Photo, file: Photo, corner: Corner = (0, 0)) -> bool:
     """Whether a photo tells the tables and the reduction of the file that it was, no finer than
-    its own."""
+    its own, and what was cropped."""
     found, truth, last = shown.jpeg, _of_file(file), _of_file(shown)
     if found is None or truth is None or found.subsampling != file.subsampling:
+        return False
+    beyond = zip(corner, found.factors, strict=True)
+    if found.corner != tuple(cut % (SIDE * factor) for cut, factor in beyond):
         return False
     like = file.pixels
     known = last.tables(like) if last else [like.new_ones(8, 8)] * 3

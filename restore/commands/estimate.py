@@ -59,7 +59,8 @@ def estimated(source: str) -> dict[str, Any]:
         },
     }
     if jpeg := photo.jpeg:
-        told["jpeg"] = {"quality": quality_of(jpeg), "subsampling": jpeg.subsampling}
+        known = {"quality": quality_of(jpeg), "cropped": any(jpeg.corner)}
+        told["jpeg"] = known | {"subsampling": jpeg.subsampling}
     try:
         blur = blur_of(photo)
     except (NotBlurred, Unknowable) as error:
@@ -67,9 +68,8 @@ def estimated(source: str) -> dict[str, Any]:
     parameters, confidence = dict(blur.parameters), blur.confidence
     named = {"family": blur.family, "parameters": parameters, "confidence": confidence}
     named |= {"light": blur.light, "kernel_size": list(blur.kernel.shape[-2:])}
-    named["rivals"] = [
-        {"family": one.family, "parameters": dict(one.parameters)} for one in blur.rivals
-    ]
+    rivals = [{"family": one.family, "parameters": dict(one.parameters)} for one in blur.rivals]
+    named["rivals"] = rivals
     if blur.kernel.ndim == 4:
         named["parts"] = list(blur.kernel.shape[:2])
         named["kernels"] = _laid(blur.kernel, source)
@@ -96,6 +96,7 @@ def _line(told: dict[str, Any]) -> str:
     if "jpeg" in told:
         quality, way = told["jpeg"]["quality"], told["jpeg"]["subsampling"]
         said += f", compressed as a JPEG {f'of quality {quality}, ' if quality else ''}{way}"
+        said += " and cropped since" if told["jpeg"]["cropped"] else ""
     if blur is None:
         return f"{told['input']}: {said}; {told['why']}"
     of = "light" if blur["light"] else "values"

@@ -2,6 +2,7 @@
 
 import io
 import math
+from dataclasses import replace
 
 import numpy
 import pytest
@@ -143,6 +144,36 @@ def test_a_turned_file_is_read_as_it_lies(orientation: int) -> None:
         assert torch.equal(one, other)
 
 
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("corner", [(3, 10), (8, 0), (15, 9)])
+def test_a_cropped_file_is_read_in_its_own_blocks(
+    corner: tuple[int, int], orientation: int
+) -> None:
+    """Of blocks that the crop has cut nothing is supposed, as of those that the border cuts."""
+    x = 0.1 + 0.8 * picture(80)
+    whole = Jpeg(50, "4:2:0", orientation)
+    cropped = replace(whole, corner=corner)
+    y = whole(x)
+    seen = cropped.upright(whole.stored(y))
+    assert seen.numel() < y.numel() - 80
+    assert torch.equal(
+        cropped.stored(seen)[..., corner[0] :, corner[1] :],
+        whole.stored(y)[..., corner[0] :, corner[1] :],
+    )
+    planes = zip(cropped.read(seen), whole.read(y), *cropped.interval(seen), strict=True)
+    for block, (found, truth, low, high) in zip((8, 16, 16), planes, strict=True):
+        above, left = (-(-missing // block) for missing in corner)
+        known = torch.zeros_like(truth, dtype=torch.bool)
+        known[:, :, above:, left:] = True
+        assert torch.equal(found[known], truth[known])
+        assert torch.equal(low.isfinite(), known) and torch.equal(high.isfinite(), known)
+    moved = seen + 0.05 * Seeds(0).normal_like(seen)
+    for _ in range(40):
+        moved = cropped.project(moved, seen)
+    inside = zip(cropped.coefficients(moved), *cropped.interval(seen), strict=True)
+    assert max(float(torch.maximum(low - c, c - high).max()) for c, low, high in inside) < 0.5
+
+
 @pytest.mark.parametrize("quality", [40, 75, 95])
 @pytest.mark.parametrize("sigma", [0.003, 0.015])
 def test_residuals_at_the_truth_are_as_large_as_expected(quality: int, sigma: float) -> None:
@@ -214,6 +245,8 @@ def test_a_blurred_picture_is_brought_into_the_bins() -> None:
         ((((1,) * 63,),), "tables"),
         ((((0,) * 64,),), "steps"),
         ((50, "4:2:0", 9), "orientation"),
+        ((50, "4:2:0", 1, (3, 16)), "corner"),
+        ((50, "4:2:0", 1, (-1, 0)), "corner"),
         ((50, "4:1:1"), "subsampling"),
     ],
 )

@@ -111,6 +111,7 @@ LINEAR: list[tuple[Operator, Shape]] = [
     (Coefficients(Jpeg(50), 17, 23), (2, 3, 17, 23)),
     (Coefficients(Jpeg(75, "4:2:2", 6), 37, 18), (1, 3, 37, 18)),
     (Coefficients(Jpeg(90, "4:4:0", 8), 24, 33), (1, 3, 24, 33)),
+    (Coefficients(Jpeg(60, "4:2:0", 6, (3, 10)), 27, 22), (1, 3, 27, 22)),
 ]
 NONLINEAR: list[tuple[Operator, Shape]] = [
     (Gamma(), (2, 3, 5, 7)),
