@@ -14,6 +14,7 @@ from restore.blind.refined import refined
 from restore.blind.varying import varied
 from restore.camera import file_sigma
 from restore.images import Photo
+from restore.noise_level import estimate_sigma
 from restore.restorer import Restorer
 
 LOOKS = (True, False)
@@ -39,7 +40,7 @@ def blurs_of(
     pixels, jpeg = photo.pixels, photo.jpeg
     steps = None if jpeg is None else jpeg.luma_steps(pixels)
     if sigma is None:
-        sigma = file_sigma(pixels, Camera(jpeg=jpeg))
+        sigma = file_sigma(pixels, Camera(jpeg=jpeg)) or float(estimate_sigma(pixels)) or None
     look = partial(_look, pixels, sigma=sigma, steps=steps)
     seen = {light: look(light=light) for light in looks}
     if any(isinstance(one, Blind) for one in seen.values()):  # then there is blur; trials tell more

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from operators.convolution import embedded
-from restore.blind.free import gradient, gradient_transfer, periodic
+from restore.blind.periodic import gradient, gradient_transfer, periodic
 
 WEIGHT = 0.0068
 POWER = 0.8

@@ -83,7 +83,7 @@ def estimate_kernel(
     _require(image, sigma, size, family)
     photo = image.detach().float().cpu()
     noise = float(estimate_sigma(photo)) if sigma is None else sigma
-    view = View.of(photo, sigma, steps, light=light)
+    view = View.of(photo, noise, steps, light=light)
     try:
         found = _blind(view, noise, size, family, blurred)
     except NotBlurred:

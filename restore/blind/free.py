@@ -23,6 +23,7 @@ from torch.nn import functional as F
 
 from operators.convolution import embedded
 from priors.threads import share_cores
+from restore.blind.periodic import fast_length, gradient, gradient_transfer, periodic
 from restore.blind.saturated import LEAST
 
 _SCALE = math.sqrt(0.5)
@@ -77,34 +78,6 @@ def free_kernels(
     return found
 
 
-def periodic(plane: Tensor, reach: int) -> Tensor:
-    """Extend (..., H, W) below and to the right by at least reach, from edge to opposite edge
-    linearly."""
-    from scipy.fft import next_fast_len
-
-    for axis in (-2, -1):
-        n = plane.shape[axis]
-        margin = 2 * next_fast_len((n + reach + 1) // 2, real=True) - n
-        shape = [-1, 1] if axis == -2 else [1, -1]
-        share = (torch.arange(1, margin + 1).to(plane) / (margin + 1)).reshape(shape)
-        last, first = plane.narrow(axis, n - 1, 1), plane.narrow(axis, 0, 1)
-        plane = torch.cat([plane, (1 - share) * last + share * first], axis)
-    return plane
-
-
-def gradient(x: Tensor) -> Tensor:
-    """Give the periodic forward differences (..., 2, H, W) along rows and columns."""
-    return torch.stack([x.roll(-1, -1) - x, x.roll(-1, -2) - x], -3)
-
-
-def gradient_transfer(shape: torch.Size) -> Tensor:
-    """Give what `gradient` multiplies the spectrum of a picture of that shape with."""
-    down, right = torch.fft.fftfreq(shape[-2])[:, None], torch.fft.rfftfreq(shape[-1])[None]
-    axes = torch.broadcast_tensors(right, down)
-    turns = torch.stack(axes) * (2 * math.pi)
-    return torch.polar(torch.ones_like(turns), turns) - 1
-
-
 def _at_scale(
     planes: Tensor,
     found: Tensor,
@@ -149,15 +122,17 @@ def _edges(y: Tensor, kernels: Tensor, lambda_: float) -> Tensor:
     """Restore planes y with few edges: the first line of the module's equations."""
     size = (y.shape[1], y.shape[2])
     k = torch.fft.rfft2(torch.stack([embedded(kernel, size) for kernel in kernels]))
-    d = gradient_transfer(y.shape)
-    pull, power = k.conj() * torch.fft.rfft2(y), k.abs() ** 2
-    roughness = (d.abs() ** 2).sum(0)
-    x, beta = y, 2 * lambda_
+    pull, power = k.conj() * torch.fft.rfft2(y), k.abs().square()
+    roughness = gradient_transfer(y.shape).abs().square().sum(0)
+    x, beta, strong = y, 2 * lambda_, torch.empty_like(y)  # of floats: a mask of bools is slow
     while beta < _MOST_BETA:
-        g = gradient(x)
-        g = g * (g.square().sum(1, keepdim=True) >= lambda_ / beta)
-        split = pull + beta * (d.conj() * torch.fft.rfft2(g)).sum(1)
-        x = torch.fft.irfft2(split / (power + beta * roughness), s=size)
+        right, down = x.roll(-1, -1).sub_(x), x.roll(-1, -2).sub_(x)
+        torch.ge(right.square().addcmul_(down, down), lambda_ / beta, out=strong)
+        right, down = right.mul_(strong), down.mul_(strong)
+        back = right.roll(1, -1).sub_(right).add_(down.roll(1, -2)).sub_(down)
+        split = torch.fft.rfft2(back).mul_(beta).add_(pull)
+        split = split * (power + beta * roughness).reciprocal_()
+        x = torch.fft.irfft2(split, s=size)
         beta *= 2
     return x
 
@@ -169,14 +144,15 @@ def fitted(source: Tensor, target: Tensor, size: int, gamma: float = GAMMA) -> T
 
 
 def _normal_equations(source: Tensor, target: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Convolutions with the autocorrelations of source (R, 2, H, W), as spectra of twice the size,
-    and what they have to give (R, size, size)."""
+    """Convolutions with the autocorrelations of source (R, 2, H, W), as spectra of at
+    least twice the size, and what they have to give (R, size, size)."""
     shape, half = source.shape[2:], size // 2
     x, y = torch.fft.rfft2(source), torch.fft.rfft2(target)
     own = torch.fft.irfft2((x.abs() ** 2).sum(1), s=shape)
     cross = torch.fft.irfft2((x.conj() * y).sum(1), s=shape)
     near, far = torch.arange(-half, half + 1), torch.arange(-2 * half, 2 * half + 1)
-    laid = [embedded(one, (2 * size, 2 * size)) for one in own[:, far][:, :, far]]
+    n = fast_length(2 * size)
+    laid = [embedded(one, (n, n)) for one in own[:, far][:, :, far]]
     return torch.fft.rfft2(torch.stack(laid)).real.clamp(min=0), cross[:, near][:, :, near]
 
 
@@ -186,7 +162,7 @@ def _solved(normal: Tensor, wanted: Tensor, gamma: float, pull: Tensor, steps: i
     By the projected gradients of Beck and Teboulle (SIAM J. Imaging Sciences 2009).
     """
     size = wanted.shape[-1]
-    n, most = (2 * size, 2 * size), normal.flatten(1).amax(1)
+    n, most = (normal.shape[1],) * 2, normal.flatten(1).amax(1)
     tied = MU * most.mean() * pull
     bound = float(most.max()) + gamma + float(torch.linalg.eigvalsh(tied).max().clamp(min=0))
     k = ahead = torch.zeros_like(wanted)
@@ -194,7 +170,8 @@ def _solved(normal: Tensor, wanted: Tensor, gamma: float, pull: Tensor, steps: i
     for _ in range(steps):
         product = torch.fft.irfft2(normal * torch.fft.rfft2(ahead, s=n), s=n)
         slope = product[:, :size, :size] + gamma * ahead - wanted
-        slope += torch.einsum("rs,sij->rij", tied, ahead)
+        if len(pull) > 1:
+            slope += torch.einsum("rs,sij->rij", tied, ahead)
         new, s = (ahead - slope / bound).clamp(min=0), (1 + math.sqrt(1 + 4 * t * t)) / 2
         ahead, k, t = new + (t - 1) / s * (new - k), new, s
     return k

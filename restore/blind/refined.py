@@ -25,7 +25,8 @@ from operators.varying import blur_by
 from priors.base import Prior
 from restore.blind.averaged import CUT, correlation
 from restore.blind.estimate import Blind
-from restore.blind.free import centred, cut, fitted, gradient, within
+from restore.blind.free import centred, cut, fitted, within
+from restore.blind.periodic import gradient
 from restore.blind.seen import View
 from restore.preparation import padding
 from restore.solvers.dpir import QUICK, dpir

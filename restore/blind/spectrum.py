@@ -31,6 +31,7 @@ _CONTRAST, _CONTRAST_SPREAD = 0.05, 0.3
 _LEAST_FREQUENCY = 0.03
 _SMOOTH, _FEWEST = 11, 50  # frequencies of a side, and in all
 _CHUNK = 1_000_000
+_SETTLED = 1e-6  # change of the log likelihoods, in nats before `_WEIGHT`
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,18 +55,20 @@ class Spectrum:
 
     def evidence(self, kernels: list[Tensor], iterations: int = 12) -> Tensor:
         """Give the log evidence (N,) of N kernels, in nats."""
-        gains = torch.stack([self._gain(kernel) for kernel in kernels])
-        chunks = gains.split(max(1, _CHUNK // gains.shape[1]))
-        return torch.cat([self._maximum(chunk, iterations) for chunk in chunks])
+        chunk = max(1, _CHUNK // len(self.places))
+        parts = [kernels[k : k + chunk] for k in range(0, len(kernels), chunk)]
+        return torch.cat([self._maximum(self._gains(part), iterations) for part in parts])
 
     def noise_alone(self) -> float:
         """Give the log evidence of there being no photo, only noise."""
         fit = -(torch.log(self.variance) + self.powers / self.variance).sum()
         return float(fit) * self.pieces * _WEIGHT
 
-    def _gain(self, kernel: Tensor) -> Tensor:
-        transfer: Tensor = torch.fft.rfft2(embedded(kernel.double(), (self.n, self.n)))
-        return (transfer.real**2 + transfer.imag**2).flatten()[self.places] + self.epsilon
+    def _gains(self, kernels: list[Tensor]) -> Tensor:
+        laid = [embedded(kernel.double(), (self.n, self.n)) for kernel in kernels]
+        transfer = torch.fft.rfft2(torch.stack(laid)).flatten(1)[:, self.places]
+        gains: Tensor = transfer.real.square() + transfer.imag.square() + self.epsilon
+        return gains
 
     def _maximum(self, gains: Tensor, iterations: int) -> Tensor:
         """Maximise over c by damped Fisher scoring, all kernels at once."""
@@ -93,10 +96,15 @@ class Spectrum:
             step = torch.linalg.solve(damped, slope)
             step = step / (step.abs().amax(1, keepdim=True) / 1.5).clamp(min=1)
             found, new = value(c + step)
-            better = (found >= best)[:, None]
+            better, settled = (
+                (found >= best)[:, None],
+                bool(((found - best).abs() < _SETTLED).all()),
+            )
             c, mu = torch.where(better, c + step, c), torch.where(better, new, mu)
             best = torch.maximum(best, found)
             damping = torch.where(better[:, 0], damping / 10, damping * 30).clamp(1e-6, 1e6)
+            if settled:
+                break
         contrast = 2 * torch.exp((c @ self.basis.T).clamp(max=40)).sum(1) / self.n**2
         excess = torch.log(contrast / _CONTRAST).clamp(min=0) / _CONTRAST_SPREAD
         return best * (self.pieces * _WEIGHT) - excess**2 / 2

@@ -1,5 +1,6 @@
 """The benchmark of what pixels tell: its files, its judgement, its tables."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -27,17 +28,20 @@ def test_files_are_recognised_and_others_are_not(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(compression, "ONCE", ((50, "4:2:0"), (85, "4:4:4")))
     monkeypatch.setattr(compression, "TWICE", ((50, 90),))
     rows = compression.recognised(photo())
-    assert len(rows) == 3 + len(compression.CHANGED) + len(compression.NEVER)
+    assert len(rows) == 5 + len(compression.CHANGED) + len(compression.NEVER)
     assert all(row["right"] for row in rows)
+    assert sum("cropped" in row["case"] for row in rows) == 2
 
 
 def test_what_is_wrongly_told_is_not_right() -> None:
     file = compression.saved(photo(), 75)
     shown = compression.copied(file)
-    assert compression._same(shown, file)
+    assert compression._same(shown, file) and shown.jpeg is not None
     assert not compression._same(compression.copied(compression.saved(photo(), 70)), file)
     other = compression.copied(file)
     other.__dict__["jpeg"] = Jpeg(75, "4:2:2")
+    assert not compression._same(other, file)
+    other.__dict__["jpeg"] = replace(shown.jpeg, corner=(8, 0))
     assert not compression._same(other, file)
     other.__dict__["jpeg"] = None
     assert not compression._same(other, file)
@@ -50,7 +54,7 @@ def test_a_report_has_both_tables(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     monkeypatch.setattr(compression, "SIDES", (64,))
     monkeypatch.setattr(compression, "ONCE", ((75, "4:2:0"),))
     monkeypatch.setattr(compression, "TWICE", ())
-    monkeypatch.setattr(compression, "RESTORED", ((75, None),))
+    monkeypatch.setattr(compression, "RESTORED", ((75, None, (0, 0)), (75, None, (3, 5))))
     monkeypatch.setattr(compression, "KERNELS", {"disk": partial(kernels.disk, 3)})
     monkeypatch.setattr(compression, "deblur", partial(deblur, steps=8, device="cpu"))
     lines: list[str] = []
@@ -58,7 +62,7 @@ def test_a_report_has_both_tables(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     text = (tmp_path / "out" / "report.md").read_text()
     assert "| JPEG copied to PNG, side 64 | 75 | 1 | 1.00 |" in text
     deblurred = [case for case in found["cases"] if "pixels" in case]
-    assert len(deblurred) == 1 and all(case["pixels"] > case["trusted"] for case in deblurred)
-    # two heads, a case of files
-    assert text.count("\n| ") == 2 + 1 + len(compression.CHANGED) + len(compression.NEVER) + 1
+    assert len(deblurred) == 2 and all(case["pixels"] > case["trusted"] for case in deblurred)
+    # two heads, two cases of files, two restored
+    assert text.count("\n| ") == 2 + 2 + len(compression.CHANGED) + len(compression.NEVER) + 2
     assert "photo" in lines[0]
