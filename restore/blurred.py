@@ -10,6 +10,7 @@ from torch import Tensor
 from operators.exposure import Camera
 from operators.noise import Noise
 from restore.blind import Blind, NotBlurred, Unknowable, estimate_kernel
+from restore.blind.estimate import LEAST_SIDE
 from restore.blind.refined import refined
 from restore.blind.varying import varied
 from restore.camera import file_sigma
@@ -40,7 +41,9 @@ def blurs_of(
     pixels, jpeg = photo.pixels, photo.jpeg
     steps = None if jpeg is None else jpeg.luma_steps(pixels)
     if sigma is None:
-        sigma = file_sigma(pixels, Camera(jpeg=jpeg)) or float(estimate_sigma(pixels)) or None
+        sigma = file_sigma(pixels, Camera(jpeg=jpeg))
+    if sigma is None and min(pixels.shape[2:]) >= LEAST_SIDE:
+        sigma = float(estimate_sigma(pixels)) or None  # once for all looks
     look = partial(_look, pixels, sigma=sigma, steps=steps)
     seen = {light: look(light=light) for light in looks}
     if any(isinstance(one, Blind) for one in seen.values()):  # then there is blur; trials tell more

@@ -85,6 +85,8 @@ class View(NamedTuple):
         plane = continued(self.plane, self.clear)
         if plane is self.plane:
             return []
+        if not bool(plane.var() > 0):
+            raise Unknowable("image: nothing but white on one other shade; that tells no blur")
         return [self._replace(plane=plane, slope=self.slope * self.clear)]  # no noise is continued
 
     def cut(self, rows: slice, columns: slice) -> "View":

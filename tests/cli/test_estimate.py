@@ -53,7 +53,9 @@ def test_a_compression_is_told(folder: Path, photomend: Command) -> None:
     Image.open("moved.jpg").save("copy.png")
     assert ", compressed as a JPEG of quality 80, 4:2:0; " in photomend("estimate", "copy.png").out
     told = json.loads(photomend("estimate", "--json", "copy.png").out)
-    assert told["jpeg"] == {"quality": 80, "subsampling": "4:2:0"}
+    assert told["jpeg"] == {"quality": 80, "subsampling": "4:2:0", "cropped": False}
+    Image.open("copy.png").crop((3, 5, 128, 128)).save("part.png")
+    assert "quality 80, 4:2:0 and cropped since; " in photomend("estimate", "part.png").out
 
 
 def test_tiny_and_bad_files_stop_nothing(folder: Path, photomend: Command) -> None:

@@ -125,6 +125,9 @@ def test_where_nothing_can_be_known() -> None:
     ramp = torch.linspace(0.1, 0.9, 128).expand(1, 1, 128, 128)
     with pytest.raises(Unknowable, match="no detail"):
         estimate_kernel(ramp + noise / 5)
+    squares = torch.arange(128) // 32 % 2
+    with pytest.raises(Unknowable, match="nothing but white on one other shade"):
+        estimate_kernel((squares[:, None] ^ squares).float().expand(1, 3, 128, 128))
     with pytest.raises(Unknowable, match="too few"):
         estimate_kernel(torch.rand(1, 3, 63, 200, generator=torch.Generator().manual_seed(0)))
 
