@@ -10,7 +10,7 @@ cropped or turned. Pictures that were made smaller or larger, or noisy, show not
 
 from collections.abc import Sequence
 from itertools import product
-from typing import NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -113,6 +113,13 @@ def quality_of(jpeg: Jpeg) -> int | None:
         if all(list(table) == steps.flatten().tolist() for table, steps in pairs):
             return quality
     return None
+
+
+def told(jpeg: Jpeg) -> dict[str, Any]:
+    """A compression in words, JSON-able: quality, or None for tables of no standard, subsampling
+    of the chroma, and whether its first blocks have been cropped."""
+    known = {"quality": quality_of(jpeg), "subsampling": jpeg.subsampling}
+    return known | {"cropped": any(jpeg.corner)}
 
 
 def _part(stored: Tensor) -> Tensor:

@@ -38,9 +38,9 @@ def estimated(source: str) -> dict[str, Any]:
     """Noise and blur of a photo, JSON-able: sigma and gain on [0, 1], the kernel's family; where it
     varies, the parts and the file of their kernels; what JPEG compression it shows, if any."""
     from operators.noise import PoissonGaussian
+    from restore import compression
     from restore.blind import NotBlurred, Unknowable
     from restore.blurred import blur_of
-    from restore.compression import quality_of
     from restore.images import read
     from restore.noise_level import estimate_noise, estimate_sigma
     from restore.preparation import at_least
@@ -59,8 +59,7 @@ def estimated(source: str) -> dict[str, Any]:
         },
     }
     if jpeg := photo.jpeg:
-        known = {"quality": quality_of(jpeg), "cropped": any(jpeg.corner)}
-        told["jpeg"] = known | {"subsampling": jpeg.subsampling}
+        told["jpeg"] = compression.told(jpeg)
     try:
         blur = blur_of(photo)
     except (NotBlurred, Unknowable) as error:

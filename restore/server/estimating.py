@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from restore import compression
 from restore.commands.progress import Progress
 from restore.images import Photo, read, write
 
@@ -22,7 +23,7 @@ STEPS, KERNEL = 5, "gaussian:1"
 def estimate(
     source: Path, prior: Any, device: str, place: Path, progress: Progress
 ) -> dict[str, Any]:
-    """Noise and blur, JSON-able, and the kernel beside it as result.kernel.png; a trial's pace.
+    """Compression, noise, blur and a trial's pace, JSON-able; the kernel beside it, as a picture.
 
     prior: its name, or the prior itself. PhotoError; errors of the library.
     """
@@ -33,6 +34,7 @@ def estimate(
         "size": [width, height],
         "format": photo.format,
         "depth": photo.depth,
+        "jpeg": None if photo.jpeg is None else compression.told(photo.jpeg),
         "noise": _noise(photo),
     }
     progress.step(1, PARTS)

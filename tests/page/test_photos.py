@@ -68,7 +68,9 @@ def test_a_turned_photo_stands_upright(visit: Visit, tmp_path: Path) -> None:
     half[:20] = 255  # its top, which the orientation turns to the right
     Image.fromarray(half).save(tmp_path / "turned.jpg", exif=exif)
     visit.photo(tmp_path / "turned.jpg")
-    expect(visit.page.locator("#photo-card")).to_contain_text(f"40 {TIMES} 60")
+    card = visit.page.locator("#photo-card")
+    expect(card).to_contain_text(f"40 {TIMES} 60")
+    expect(card).to_contain_text("JPEG of quality 75, 4:2:0")
     seen = visit.seen()
     row = seen[len(seen) // 2, :, 0].astype(int)
     middle = len(row) // 2

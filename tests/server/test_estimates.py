@@ -15,7 +15,7 @@ from operators.kernels import motion
 from restore.images import read, write
 from restore.server.pace import Cost, Sort, cost, remember
 from restore.server.store import Store
-from tests.drawings import blurred
+from tests.drawings import blurred, scene
 from tests.server.conftest import QUICK, SLOW, Live, png
 
 JSON = {"Accept": "application/json"}
@@ -33,6 +33,7 @@ def test_an_estimate_finds_the_blur_and_draws_it(server: Live, tmp_path: Path) -
     assert job["state"] == "succeeded", job
     report = server.http.get(job["links"]["result"], headers=JSON).json()
     assert report["size"] == [120, 120]  # what the kernel reaches of 128
+    assert report["jpeg"] is None
     assert report["blur"]["family"] == "motion"
     assert report["blur"]["parameters"]["length"] == pytest.approx(9, abs=0.7)
     assert report["blur"]["parameters"]["angle"] == pytest.approx(30, abs=4)
@@ -47,6 +48,18 @@ def test_an_estimate_finds_the_blur_and_draws_it(server: Live, tmp_path: Path) -
     told = server.http.get("/v1/cost", params={"pixels": 120 * 120, "kernel": "estimated"}).json()
     assert told["low"] <= told["seconds"] <= told["high"]
     assert (told["solver"], told["steps"]) == ("tradeoff", 20)
+
+
+def test_an_estimate_tells_the_compression(server: Live) -> None:
+    file = io.BytesIO()
+    levels = (255 * scene(96)[0].repeat(3, 1, 1)).byte().permute(1, 2, 0).numpy()
+    Image.fromarray(levels).save(file, "JPEG", quality=70)
+    answer = server.http.post(
+        "/v1/jobs", data={"task": "estimate"}, files={"image": ("a.jpg", file.getvalue())},
+        headers=WAIT,
+    )  # fmt: skip
+    report = server.http.get(answer.json()["links"]["result"], headers=JSON).json()
+    assert report["jpeg"] == {"quality": 70, "subsampling": "4:2:0", "cropped": False}
 
 
 def test_a_photo_that_tells_nothing_says_why(server: Live) -> None:

@@ -18,6 +18,7 @@ export function photoCard() {
     const rows = [["name", name],
       ["size", `${width} × ${height} (${megapixels(width, height)} MP)`]];
     if (report) rows.push(["kind", t("bits", { format: report.format, depth: report.depth })]);
+    if (report?.jpeg) rows.push(["compressed", compression(report.jpeg)]);
     const larger = enlargement();
     if (larger > 1) rows.push(["becomes", `${width * larger} × ${height * larger}`]);
     facts.replaceChildren(...rows.flatMap(([word, value]) => [
@@ -28,4 +29,11 @@ export function photoCard() {
   onLanguage(show);
   show();
   return card;
+}
+
+/** @param {import("./types.js").Compression} jpeg */
+function compression(jpeg) {
+  const { quality, subsampling, cropped } = jpeg;
+  const told = t(quality === null ? "jpeg_unusual" : "jpeg", { quality: quality ?? "", subsampling });
+  return cropped ? t("jpeg_cropped", { told }) : told;
 }

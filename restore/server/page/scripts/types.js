@@ -45,10 +45,13 @@
  * @typedef {{name: string, default: boolean, licence: string | null, text: boolean | null}}
  *   Prior
  *
+ * @typedef {{quality: number | null, subsampling: string, cropped: boolean}} Compression
+ *
  * @typedef {object} Estimate
  * @property {[number, number]} size
  * @property {string} format
  * @property {number} depth
+ * @property {Compression | null} jpeg
  * @property {{sigma: number, confidence: number, gain: number | null, read_sigma: number | null}}
  *   noise
  * @property {{family: string, parameters: {[name: string]: number}, confidence: number,
