@@ -23,6 +23,8 @@ MIDDLE, SIDE = 2048, 512
 """Of the part that is looked through, and of that which is looked at, in pixels."""
 ROUNDED, REDUCED = 0.4, 0.5
 """Deviations of coefficients by the roundings to whole levels, and of chroma that was enlarged."""
+LEAST = 32
+"""Pixels a side of pictures that are looked at."""
 FINE = 3.0
 """Mean of steps below which a compression has done less than the rounding to 256 levels."""
 LEVELS = 32
@@ -52,20 +54,20 @@ class Blocks(NamedTuple):
     @classmethod
     def of_file(cls, part: Tensor, last: Tensor, file: Jpeg) -> "Blocks":
         """Those of the last file, of whose luma the last steps are known."""
-        luma = _luma(part, last)
+        luma = _luma(part, (0, 0), last)
         return cls(part, (0, 0), luma, _quality(luma), file.orientation)
 
     @classmethod
     def of(cls, part: Tensor) -> "Blocks":
         """Those that begin where they tell most; rows are columns if only so they are standard."""
         none = part.new_ones(8, 8)
-        corner, luma = (0, 0), _luma(part, none)
+        corner, luma = (0, 0), _luma(part, (0, 0), none)
         if not luma.shown():
             begins = list(product(range(8), range(8)))
-            every = [_luma(_from(part, begin), none) for begin in begins]
+            every = [_luma(part, begin, none) for begin in begins]
             most = max(range(len(every)), key=lambda k: float(every[k].told.sum()))
             corner, luma = begins[most], every[most]
-        half = _luma(_from(part, (corner[0] + 4, corner[1] + 4)), none)
+        half = _luma(part, (corner[0] + 4, corner[1] + 4), none)
         if half.shown():  # as well: then the steps are the picture's own, as of a chessboard
             luma = Plane(0 * luma.nats, luma.last, luma.there)
         quality, turned = _quality(luma), luma.turned()
@@ -82,6 +84,8 @@ def compression_of(pixels: Tensor, file: Jpeg | None = None) -> Jpeg | None:
     was, on the same blocks. Steps of which nothing is left are those of the standard's example
     where the others are, else those of their neighbours towards the mean.
     """
+    if min(pixels.shape[2:]) < LEAST:
+        return None
     part = _part(pixels if file is None else file.stored(pixels))
     if len(part.unique()) < LEVELS:
         return None
@@ -123,29 +127,29 @@ def told(jpeg: Jpeg) -> dict[str, Any]:
 
 
 def _part(stored: Tensor) -> Tensor:
-    """The part of its middle with the strongest edges, of whole blocks."""
+    """The part of its middle with the strongest edges, from a pair of blocks on."""
     middle = _cut(stored, [max(0, length - MIDDLE) // 2 for length in stored.shape[2:]], MIDDLE)
-    if not middle.numel():
-        return middle
     return _cut(middle, window_of(middle.mean(1)[0], SIDE), SIDE)
 
 
 def _cut(image: Tensor, corner: Sequence[int], most: int) -> Tensor:
-    """Whole pairs of blocks from about a corner on, of at most so many pixels a side."""
+    """From the pair of blocks at about a corner on at most so many pixels a side."""
+    top, left = (start // 16 * 16 for start in corner)
+    return image[:, :, top : top + most, left : left + most]
+
+
+def _whole(part: Tensor, corner: Corner, way: Subsampling = "4:4:4") -> Tensor:
+    """The whole blocks of a part, of whose first so many pixels are missing."""
     cuts = []
-    for length, start in zip(image.shape[2:], corner, strict=True):
-        first = start // 16 * 16
-        cuts.append(slice(first, first + min(length - first, most) // 16 * 16))
-    return image[:, :, cuts[0], cuts[1]]
+    for length, missing, factor in zip(part.shape[2:], corner, FACTORS[way], strict=True):
+        first = -missing % (8 * factor)
+        cuts.append(slice(first, length - (length - first) % (8 * factor)))
+    return part[:, :, cuts[0], cuts[1]]
 
 
-def _from(part: Tensor, corner: Corner) -> Tensor:
-    """A part from its first whole pair of blocks on, of which so many pixels are missing."""
-    return part[:, :, -corner[0] % 16 :, -corner[1] % 16 :]
-
-
-def _luma(part: Tensor, last: Tensor) -> Plane:
-    return Plane.of(Jpeg(subsampling="4:4:4").unrounded(part)[0], ROUNDED, last)
+def _luma(part: Tensor, corner: Corner, last: Tensor) -> Plane:
+    blocks = Jpeg(subsampling="4:4:4").unrounded(_whole(part, corner))[0]
+    return Plane.of(blocks, ROUNDED, last)
 
 
 def _quality(luma: Plane) -> int | None:
@@ -173,7 +177,7 @@ def _chroma(
         down, right = FACTORS[way] if file is None else (1, 1)
         tops, lefts = range(corner[0], 8 * down, 8), range(corner[1], 8 * right, 8)
         for begin in product(tops, lefts):
-            reduced = Jpeg(subsampling=way).unrounded(_from(part, begin))[1:]
+            reduced = Jpeg(subsampling=way).unrounded(_whole(part, begin, way))[1:]
             planes = [Plane.of(*each) for each in zip(reduced, [REDUCED] * 2, last, strict=True)]
             if quality is None:
                 nats = sum(float(plane.told.sum()) for plane in planes)
