@@ -30,6 +30,7 @@ from restore.solvers.base import QUANTISATION
 CONSISTENT = "consistent with the photo"
 UNEXPLAINED = "does not explain the photo: kernel, noise or mask may be wrong"
 STRUCTURED = "does not explain the photo: what it leaves is not noise; the kernel may be wrong"
+PARTLY = "does not explain {:.1%} of the photo: what was estimated may be wrong"
 UNLIKELY = "does not explain the photo: its spectrum speaks against the kernel"
 OVERFITTED = "follows the noise (over-fitted)"
 
@@ -43,6 +44,8 @@ _PARTS, _PART_SIDE = 16, 16
 _FIRST, _RESPONSES = 64, 8
 # Of the photo's power at a frequency, what solvers and autoencoders leave of it without any noise.
 _LEFT = 4e-5
+# Share of parts that may be unexplained where the noise was taken from what an estimate leaves.
+_UNEXPLAINED = 0.2
 # Below one level of 8 bits no noise is seen, and following the photo to the letter is right.
 _VISIBLE_SIGMA = 1 / 255
 
@@ -85,7 +88,8 @@ def certify(measurement: Measurement[Operator], x: Tensor, *, by_size: bool = Fa
     picture, as under a mask, do not count. The upper end of the band is four standard deviations
     of the noise's chance plus a sigma that may be 10 % too small; the lower end is 0.1, and 0
     where sigma is below 1/255. by_size: to look at no more than the size of what is left, as where
-    a kernel was estimated, whose errors count as noise, but are none. ValueError when x has not the
+    a kernel was estimated, whose errors count as noise, but are none; nor are those noise that lie
+    in some parts alone, of which no more than a fifth are accepted. ValueError when x has not the
     shape that the measurement asks for.
     """
     if tuple(x.shape) != tuple(measurement.image_shape):
@@ -113,7 +117,7 @@ def certify(measurement: Measurement[Operator], x: Tensor, *, by_size: bool = Fa
         structure = [_structure(*each) for each in zip(*powers, count.cpu(), strict=True)]
     others: list[Likelier | None] = [None] * len(x) if by_size else likelier(given)
     each = zip(chi_square, unexplained, structure, others, strict=True)
-    judged = [_verdict(*one, band) for one in each]
+    judged = [_verdict(*one, band, _UNEXPLAINED if by_size else 1) for one in each]
     accepted = [one.startswith(CONSISTENT) for one in judged]
     found = (chi_square, band, accepted, judged, parts, unexplained, structure, others)
     return Certificate(*found, given.sigma)
@@ -197,12 +201,15 @@ def _verdict(
     structure: tuple[float, float] | None,
     other: Likelier | None,
     band: Sequence[float],
+    most: float,
 ) -> str:
     if chi_square < band[0]:
         return OVERFITTED
     cure = other.cure() if other is not None else ""
     if not chi_square <= band[1]:
         return UNEXPLAINED + cure
+    if unexplained > most:
+        return PARTLY.format(unexplained)
     if structure is not None and structure[0] > structure[1]:
         return STRUCTURED + cure
     if other is not None and other.far:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.page.conftest import Visit, pixels
 from tests.server.conftest import QUICK, Live
@@ -197,6 +197,25 @@ def test_uncertainty_lies_over_the_result(
     shown.slide("#strength", 0.5)
     assert alike(middle(shown.seen()), (after + over) // 2)
     expect(shown.page.locator("#notes")).not_to_be_empty()
+
+
+def test_a_picture_that_was_refused_by_its_structure_is_not_called_good(
+    visits: Callable[..., Visit], job: str
+) -> None:
+    """What a wrong kernel leaves may be as large as the noise, and is none."""
+
+    def refused(route: Route) -> None:
+        answer = route.fetch()
+        if "json" not in answer.headers["content-type"]:  # the picture itself
+            return route.fulfill(response=answer)
+        report = answer.json()
+        report["certificate"] |= {"accepted": [False], "unexplained": [0.0]}
+        return route.fulfill(response=answer, json=report)
+
+    visit = visits()
+    visit.page.route("**/result", refused)
+    visit.open(f"/#{job}")
+    expect(visit.page.locator("#verdict")).to_contain_text("does not explain your photo")
 
 
 def test_what_is_not_explained_is_shown_in_red(

@@ -243,6 +243,23 @@ def test_a_kernel_that_is_nearly_right_leaves_the_size_of_noise_but_no_noise(
     assert judged.accepted == [True] and judged.verdict[0].startswith(CONSISTENT)
 
 
+@pytest.mark.parametrize(("rows", "accepted"), [(16, True), (48, False)])
+def test_errors_of_an_estimate_may_not_lie_in_a_fifth_of_the_photo(
+    rows: int, accepted: bool
+) -> None:
+    """They were counted as noise, and are large there and small elsewhere."""
+    x = scene(192).expand(1, 3, -1, -1)
+    measurement = simulate(Identity(), Gaussian(0.025), x, Seeds(0))
+    error = torch.zeros_like(x)
+    error[..., :rows, :] = 0.85 * 0.025
+    found = certify(measurement, x + error, by_size=True)
+    assert found.chi_square[0] < found.band[1]
+    assert found.unexplained[0] == pytest.approx(rows / 192, abs=0.03)
+    assert found.accepted == [accepted]
+    if not accepted:
+        assert found.verdict[0].startswith("does not explain 25.0% of the photo")
+
+
 @pytest.mark.parametrize(
     "operator", [Identity(), BLUR, Downsample(4), Mosaic(), Mask(random_mask(48, 64, 0.5, 0))]
 )

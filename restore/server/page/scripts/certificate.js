@@ -25,8 +25,9 @@ function content(report) {
   const [chi] = certificate.chi_square;
   const [low, high] = certificate.band;
   const [unexplained] = certificate.unexplained;
-  const kind = chi > high ? "bad" : chi < low ? "warn" : unexplained ? "warn" : "good";
-  const verdict = chi > high ? "bad" : chi < low ? "over" : unexplained ? "parts" : "good";
+  const [accepted] = certificate.accepted;
+  const verdict = chi < low ? "over" : !accepted ? "bad" : unexplained ? "parts" : "good";
+  const kind = { over: "warn", bad: "bad", parts: "warn", good: "good" }[verdict];
   const values = { share: percent(Math.max(0.01, unexplained)) };
   return [
     h("div", { class: `message ${kind}`, id: "verdict" }, icon(kind), h("div", {},
