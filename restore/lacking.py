@@ -1,10 +1,10 @@
 """Restoring a photo whose noise nobody told, and again where the estimate explains too little.
 
-A photo that was compressed in a way that it no longer shows, as WebP or before it was cropped, has
-next to no noise of its own, but errors that are larger: restored as if it were exact they become
-stripes. What a first picture leaves beyond the noise tells their size; as they are smooth, they do
-more harm than as much noise, and more is allowed for. A wrong kernel leaves as much; so the verdict
-stays that of the photo's own noise, and rejects both.
+A photo that was compressed in a way that it no longer shows, as WebP, or as a JPEG that was cropped
+and saved again, has next to no noise of its own, but errors that are larger: restored as if it were
+exact they become stripes. What a first picture leaves beyond the noise tells their size; as they
+are smooth, they do more harm than as much noise, and more is allowed for. A wrong kernel leaves as
+much; so the verdict stays that of the photo's own noise, and rejects both.
 """
 
 import math
