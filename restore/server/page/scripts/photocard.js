@@ -34,6 +34,7 @@ export function photoCard() {
 /** @param {import("./types.js").Compression} jpeg */
 function compression(jpeg) {
   const { quality, subsampling, cropped } = jpeg;
-  const told = t(quality === null ? "jpeg_unusual" : "jpeg", { quality: quality ?? "", subsampling });
+  const word = quality === null ? "jpeg_unusual" : "jpeg";
+  const told = t(word, { quality: quality ?? "", subsampling });
   return cropped ? t("jpeg_cropped", { told }) : told;
 }
