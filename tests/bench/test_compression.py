@@ -56,7 +56,7 @@ def test_a_report_has_both_tables(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     monkeypatch.setattr(compression, "TWICE", ())
     monkeypatch.setattr(compression, "RESTORED", ((75, None, (3, 5)),))
     monkeypatch.setattr(compression, "KERNELS", {"disk": partial(kernels.disk, 3)})
-    monkeypatch.setattr(compression, "deblur", partial(deblur, steps=8, device="cpu"))
+    monkeypatch.setattr(compression, "deblur", partial(deblur, steps=4, device="cpu"))
     lines: list[str] = []
     found = compression.main(tmp_path, output=tmp_path / "out", report=lines.append)
     text = (tmp_path / "out" / "report.md").read_text()
