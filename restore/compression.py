@@ -121,7 +121,8 @@ def quality_of(jpeg: Jpeg) -> int | None:
 
 def told(jpeg: Jpeg) -> dict[str, Any]:
     """A compression in words, JSON-able: quality, or None for tables of no standard, subsampling
-    of the chroma, and whether its first blocks have been cropped."""
+    of the chroma, and whether its first blocks were cut, by cropping or, their sides being no
+    whole blocks, by turning."""
     known = {"quality": quality_of(jpeg), "subsampling": jpeg.subsampling}
     return known | {"cropped": any(jpeg.corner)}
 

@@ -96,10 +96,8 @@ class Spectrum:
             step = torch.linalg.solve(damped, slope)
             step = step / (step.abs().amax(1, keepdim=True) / 1.5).clamp(min=1)
             found, new = value(c + step)
-            better, settled = (
-                (found >= best)[:, None],
-                bool(((found - best).abs() < _SETTLED).all()),
-            )
+            better = (found >= best)[:, None]
+            settled = bool(((found - best).abs() < _SETTLED).all())
             c, mu = torch.where(better, c + step, c), torch.where(better, new, mu)
             best = torch.maximum(best, found)
             damping = torch.where(better[:, 0], damping / 10, damping * 30).clamp(1e-6, 1e6)

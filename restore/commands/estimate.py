@@ -95,7 +95,7 @@ def _line(told: dict[str, Any]) -> str:
     if "jpeg" in told:
         quality, way = told["jpeg"]["quality"], told["jpeg"]["subsampling"]
         said += f", compressed as a JPEG {f'of quality {quality}, ' if quality else ''}{way}"
-        said += " and cropped since" if told["jpeg"]["cropped"] else ""
+        said += " and cropped or turned since" if told["jpeg"]["cropped"] else ""
     if blur is None:
         return f"{told['input']}: {said}; {told['why']}"
     of = "light" if blur["light"] else "values"
