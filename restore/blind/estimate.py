@@ -97,8 +97,9 @@ def estimate_kernel(
 
 def _blind(view: View, noise: float, size: int | None, family: str, blurred: bool) -> Blind:
     view, (top, left) = view.window()
+    spectra = [look.spectrum() for look in (view, *view.continued())]  # refused before the search
     free = _free(view, size) if family in ("free", "auto") else []
-    found = _shown([view, *view.continued()], family, free)
+    found = _shown(spectra, family, free)
     best = max(found, key=lambda one: one.evidence)
     least = 0 if blurred else _least(found)
     if best.evidence <= least or _spread(best.kernel) <= SHARP:
@@ -159,11 +160,13 @@ def _enlarged(found: Blind) -> Blind:
     return replace(found, kernel=kernel, parameters=parameters, report=report, rivals=rivals)
 
 
-def _shown(looks: list[View], family: str, free: list[tuple[int, Tensor]]) -> list[Candidate]:
+def _shown(
+    spectra: list[Spectrum], family: str, free: list[tuple[int, Tensor]]
+) -> list[Candidate]:
     """The candidates, each by the look that shows most of it: what is wrong with one hides it."""
     found: dict[tuple[str, tuple[float, ...]], Candidate] = {}
-    for look in looks:
-        for one in _candidates(look.spectrum(), family, free):
+    for spectrum in spectra:
+        for one in _candidates(spectrum, family, free):
             key = (one.family, one.parameters if one.family == "free" else ())
             found[key] = max(found.get(key, one), one, key=lambda one: one.evidence)
     return [*found.values()]
