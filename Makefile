@@ -5,12 +5,15 @@ NOTEBOOKS ?=
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test bench notebooks lint clean
+.PHONY: demo test test-slow bench notebooks lint clean
 demo: $(STAMP)
 	$(BIN)/photomend demo
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -q -n 3 --dist worksteal
+
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -q -n 2 -m slow
 
 bench: $(STAMP)
 	$(BIN)/photomend bench $(BENCH)

@@ -160,9 +160,7 @@ def _enlarged(found: Blind) -> Blind:
     return replace(found, kernel=kernel, parameters=parameters, report=report, rivals=rivals)
 
 
-def _shown(
-    spectra: list[Spectrum], family: str, free: list[tuple[int, Tensor]]
-) -> list[Candidate]:
+def _shown(spectra: list[Spectrum], family: str, free: list[tuple[int, Tensor]]) -> list[Candidate]:
     """The candidates, each by the look that shows most of it: what is wrong with one hides it."""
     found: dict[tuple[str, tuple[float, ...]], Candidate] = {}
     for spectrum in spectra:

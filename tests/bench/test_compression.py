@@ -47,6 +47,7 @@ def test_what_is_wrongly_told_is_not_right() -> None:
     assert not compression._same(other, file)
 
 
+@pytest.mark.slow
 def test_a_report_has_both_tables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     side = 96
     levels = (255 * photo(side)[0]).byte().permute(1, 2, 0).numpy()

@@ -45,6 +45,7 @@ def test_spearman_is_of_ranks() -> None:
     assert spearman(a, -a) == pytest.approx(-1)
 
 
+@pytest.mark.slow
 def test_the_command_writes_what_it_measured(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -58,7 +58,8 @@ def test_a_job_of_the_history_brings_photo_mask_and_options(
     assert same[0] == same[1]
 
 
-@pytest.mark.parametrize("kind", ["npy", pytest.param("png", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["npy", "png"])
 def test_a_job_of_the_history_brings_its_kernel(
     visits: Visits, service: Live, small: Path, tmp_path: Path, kind: str
 ) -> None:

@@ -337,7 +337,11 @@ def test_a_blur_that_is_not_given_is_estimated() -> None:
 
 @pytest.mark.parametrize(
     ("camera", "kernel"),
-    [(None, kernels.motion(9, 30)), (Camera(), kernels.motion(9, 30)), (Camera(), None)],
+    [
+        (None, kernels.motion(9, 30)),
+        (Camera(), kernels.motion(9, 30)),
+        pytest.param(Camera(), None, marks=pytest.mark.slow),
+    ],
 )
 def test_whether_light_was_blurred_or_values_shows(
     camera: Camera | None, kernel: Tensor | None

@@ -109,7 +109,9 @@ def test_where_one_look_is_sure_of_blur_the_other_need_not_be(
         blurs_of(photo, [not sure], parts=False)
 
 
-@pytest.mark.parametrize("kernel", [DISK, kernels.random_walk(15, 0.5, 3)])
+@pytest.mark.parametrize(
+    "kernel", [pytest.param(DISK, marks=pytest.mark.slow), kernels.random_walk(15, 0.5, 3)]
+)
 def test_lights_brighter_than_white_hide_no_blur(kernel: Tensor) -> None:
     y = blurred(kernel, 3, drawing=night, light=True)
     assert float((y == 1).float().mean()) > 0.02

@@ -45,7 +45,7 @@ def photo(x: Tensor, quality: int | None) -> tuple[bytes, Tensor]:
     return file.getvalue(), window.clamp(max=1)
 
 
-@pytest.mark.parametrize("quality", [None, 75])
+@pytest.mark.parametrize("quality", [pytest.param(None, marks=pytest.mark.slow), 75])
 def test_the_chain_gains_and_explains_the_photo(quality: int | None) -> None:
     data, truth = photo(lit(), quality)
     naive = restore.deblur(data, camera="none", noise=SIGMA, **FAST)
@@ -98,7 +98,7 @@ def test_only_images_with_white_have_headroom() -> None:
     assert open_ended.headroom(Measurement(y, open_ended, noise)) is None
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.02])
+@pytest.mark.parametrize("noise", [0.0, pytest.param(0.02, marks=pytest.mark.slow)])
 def test_enlarging_a_jpeg_undoes_its_compression(noise: float) -> None:
     x = lit(192).clamp(max=1)
     small = Gaussian(noise).sample(Downsample(2)(x), Seeds(0)).clamp(0, 1)
@@ -122,6 +122,7 @@ def test_enlarging_a_jpeg_undoes_its_compression(noise: float) -> None:
     assert light["curve"] and light["jpeg"] is None
 
 
+@pytest.mark.slow
 def test_several_samples_take_a_camera_too() -> None:
     data, truth = photo(lit(), 75)
     result = restore.deblur(data, noise=SIGMA, samples=2, inner=1, **FAST)
@@ -129,7 +130,9 @@ def test_several_samples_take_a_camera_too() -> None:
     assert float(psnr(result.pixels, truth)) > float(psnr(read(data).pixels, truth)) + 3
 
 
-@pytest.mark.parametrize("solver", ["dpir", "diffpir", "tradeoff"])
+@pytest.mark.parametrize(
+    "solver", ["dpir", "diffpir", pytest.param("tradeoff", marks=pytest.mark.slow)]
+)
 def test_solvers_that_linearise_take_a_camera(solver: str) -> None:
     data, truth = photo(lit(), None)
     result = restore.deblur(data, solver=solver, noise=SIGMA, **FAST | {"steps": 10})

@@ -62,6 +62,7 @@ def test_a_photo_that_is_explained_is_restored_once(noise: float | None) -> None
     assert result.accepted and "allowed_noise" not in result.report
 
 
+@pytest.mark.slow
 def test_a_wrong_kernel_stays_rejected_and_does_less_harm() -> None:
     measurement, x = taken(0.002)
     photo = levels(measurement.y)

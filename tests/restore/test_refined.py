@@ -45,6 +45,7 @@ def test_a_kernel_that_is_near_comes_nearer(prior: Prior) -> None:
     assert found.report["refined"] == {"turns": TURNS, "evaluations": TURNS * STEPS}
 
 
+@pytest.mark.slow
 def test_the_same_photo_gives_the_same_kernel(prior: Prior) -> None:
     once, again = (refined(start(KERNEL), photo(), prior, turns=1).kernel for _ in range(2))
     assert torch.equal(once, again)

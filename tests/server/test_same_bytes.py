@@ -108,6 +108,7 @@ def test_a_chain_of_operators(same: Same, tmp_path: Path) -> None:
     same(tmp_path / "photo.png", "restore", operator=chain, noise=0.01, steps=2)
 
 
+@pytest.mark.slow
 def test_a_blur_that_nobody_knows(same: Same, server: Live, tmp_path: Path) -> None:
     write(read(blurred(motion(9, 30), channels=3, side=128)), tmp_path / "photo.png")
     report = same(tmp_path / "photo.png", "deblur", steps=4)

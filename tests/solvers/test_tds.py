@@ -44,6 +44,7 @@ def test_many_particles_are_the_posterior(kind: str, schedule: Schedule) -> None
     assert found.modes < 0.05
 
 
+@pytest.mark.slow
 def test_the_error_falls_with_the_particles() -> None:
     prior, measurement = problem(cosine(), kind="mixture")
     found = []
