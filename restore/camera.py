@@ -68,16 +68,23 @@ def part_of(photo: Photo, kernel: Tensor, boundary: Boundary, *, known: bool = F
     """
     if boundary != "valid" or kernel.ndim > 2 or max(kernel.shape) > PART // 4:
         return photo
-    ends = (photo.orientation in (3, 4, 7, 8), photo.orientation in (2, 3, 6, 7))
     extent = SMALL if known and max(kernel.shape) <= SMALL // 4 else PART
-    corner = window_of(photo.pixels.mean(1)[0], extent)
+    return replace(photo, pixels=cut(photo.pixels, extent, photo.orientation))
+
+
+def cut(pixels: Tensor, extent: int, orientation: int = 1) -> Tensor:
+    """The part of pixels (1, C, H, W) of sides up to extent with the strongest edges, which begins
+    with whole blocks of a JPEG of such an orientation."""
+    ends = (orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7))
     cuts = []
-    for side, start, last in zip(photo.pixels.shape[2:], corner, ends, strict=True):
+    for side, start, last in zip(
+        pixels.shape[2:], window_of(pixels.mean(1)[0], extent), ends, strict=True
+    ):
         length = min(side, extent)
         skipped = (side - start - length if last else start) // 16 * 16  # blocks begin at this end
         first = side - skipped - length if last else skipped
         cuts.append(slice(first, first + length))
-    return replace(photo, pixels=photo.pixels[:, :, cuts[0], cuts[1]])
+    return pixels[:, :, cuts[0], cuts[1]]
 
 
 def camera_of_small(photo: Photo, given: str | Camera, solver: Solver) -> Camera | None:

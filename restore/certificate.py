@@ -24,7 +24,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 from operators.base import Operator
 from operators.linearised import expected, linearised
 from operators.measurement import Measurement
-from restore.blind.given import Likelier, likelier
+from restore.blind.given import Likelier, Pictured, likelier
 from restore.solvers.base import QUANTISATION
 
 CONSISTENT = "consistent with the photo"
@@ -81,7 +81,13 @@ class Certificate:
 
 
 @torch.no_grad()
-def certify(measurement: Measurement[Operator], x: Tensor, *, by_size: bool = False) -> Certificate:
+def certify(
+    measurement: Measurement[Operator],
+    x: Tensor,
+    *,
+    by_size: bool = False,
+    pictured: Pictured | None = None,
+) -> Certificate:
     """Judge restored pictures x (B, C, H, W) in [0, 1] against the measurement.
 
     The noise is taken as no smaller than the rounding of 8 bits. Values that do not depend on the
@@ -89,13 +95,10 @@ def certify(measurement: Measurement[Operator], x: Tensor, *, by_size: bool = Fa
     of the noise's chance plus a sigma that may be 10 % too small; the lower end is 0.1, and 0
     where sigma is below 1/255. by_size: to look at no more than the size of what is left, as where
     a kernel was estimated, whose errors count as noise, but are none; nor are those noise that lie
-    in some parts alone, of which no more than a fifth are accepted. ValueError when x has not the
-    shape that the measurement asks for.
+    in some parts alone, of which no more than a fifth are accepted. pictured: as for `likelier`.
+    ValueError when x has not the shape that the measurement asks for.
     """
-    if tuple(x.shape) != tuple(measurement.image_shape):
-        raise ValueError(
-            f"x: shape {tuple(x.shape)}; the measurement is one of {tuple(measurement.image_shape)}"
-        )
+    _require_shape(x, measurement)
     chance, given = expected(measurement, x), measurement
     measurement = linearised(measurement, x)
     clean = measurement.operator(x)
@@ -105,22 +108,24 @@ def certify(measurement: Measurement[Operator], x: Tensor, *, by_size: bool = Fa
     squares, measured = residual.square(), chance * measured
     count = measured.flatten(1).sum(1).clamp(min=1)
     chi_square = (squares.flatten(1).sum(1) / count).tolist()
-    band = (
-        _LEAST if measurement.sigma >= _VISIBLE_SIGMA else 0.0,
-        float(_highest(count.min())),
-    )
+    band = (_LEAST if measurement.sigma >= _VISIBLE_SIGMA else 0.0, float(_highest(count.min())))
     parts, unexplained = _parts(squares, measured)
-    structure: list[tuple[float, float] | None] = [None] * len(x)
-    if not by_size and (not isinstance(chance, Tensor) or chance.ndim == 0):  # the noise is white
-        contrast = (clean - clean.mean((2, 3), keepdim=True)) / variance.sqrt() * (residual != 0)
-        powers = (_power(one) for one in (residual, contrast, _response(measurement.operator, x)))
-        structure = [_structure(*each) for each in zip(*powers, count.cpu(), strict=True)]
-    others: list[Likelier | None] = [None] * len(x) if by_size else likelier(given)
+    white = not isinstance(chance, Tensor) or chance.ndim == 0
+    sizes = (residual, clean, variance, count)
+    nothing: list[Any] = [None] * len(x)
+    structure = nothing if by_size or not white else _structures(measurement.operator, x, *sizes)
+    others = nothing if by_size else likelier(given, pictured)
     each = zip(chi_square, unexplained, structure, others, strict=True)
     judged = [_verdict(*one, band, _UNEXPLAINED if by_size else 1) for one in each]
     accepted = [one.startswith(CONSISTENT) for one in judged]
     found = (chi_square, band, accepted, judged, parts, unexplained, structure, others)
     return Certificate(*found, given.sigma)
+
+
+def _require_shape(x: Tensor, measurement: Measurement[Operator]) -> None:
+    shape, wanted = tuple(x.shape), tuple(measurement.image_shape)
+    if shape != wanted:
+        raise ValueError(f"x: shape {shape}; the measurement is one of {wanted}")
 
 
 def _highest(count: Tensor) -> Tensor:
@@ -146,6 +151,20 @@ def _parts(squares: Tensor, measured: Tensor) -> tuple[list[list[list[float | No
         [[None if math.isnan(one) else round(one, 3) for one in row] for row in image]
         for image in values
     ], share.tolist()
+
+
+def _structures(
+    operator: Operator,
+    x: Tensor,
+    residual: Tensor,
+    clean: Tensor,
+    variance: Tensor,
+    count: Tensor,
+) -> list[tuple[float, float] | None]:
+    """`_structure` of each image, where the noise is white; residual in units of the noise."""
+    contrast = (clean - clean.mean((2, 3), keepdim=True)) / variance.sqrt() * (residual != 0)
+    powers = (_power(one) for one in (residual, contrast, _response(operator, x)))
+    return [_structure(*each) for each in zip(*powers, count.cpu(), strict=True)]
 
 
 def _structure(

@@ -17,16 +17,14 @@ from typing import Any, NamedTuple, Protocol
 from operators.exposure import Camera
 from operators.noise import Noise
 from restore.blind import Blind, Unknowable
+from restore.improbable import TRIAL
 from restore.lacking import lacking
 from restore.preparation import OWN
 from restore.result import Result
-from restore.solvers.dpir import QUICK
 
 KERNEL_ERROR, PARTS_ERROR = 0.01, 0.02
 """Least noise of a photo whose kernel was estimated: with that of the photo alone its errors become
 stripes. Kernels of parts are less certain, and between them blur is a mixture."""
-STEPS = 6
-"""Of a trial: fewer misjudge the chi-square of the whole."""
 SAFE, NEAR = 1.15, 1.5
 """Chi-square of a trial from which on the whole might be refused; and up to which as much noise as
 it lacks made the whole consistent wherever it was tried."""
@@ -93,7 +91,7 @@ class Plan(NamedTuple):
 def trial_options(options: dict[str, Any]) -> dict[str, Any]:
     """Those of a trial with the same prior, on the same device: few steps of dpir."""
     own = {name: value for name, value in options.items() if name in OWN}
-    return {**own, **QUICK, "solver": "dpir", "steps": STEPS, "by_size": True}
+    return {**own, **TRIAL, "solver": "dpir"}
 
 
 def with_kernel(

@@ -22,6 +22,7 @@ from restore.certificate import certify
 from restore.images import Photo
 from restore.memory import COMPRESSED, PICTURE
 from restore.metrics import psnr
+from restore.pictured import pictured_by
 from restore.preparation import explained, installed_version, padding
 from restore.result import Result
 from restore.solvers import Divergence, State
@@ -204,7 +205,12 @@ class Restoration(Iterator[State]):
             "peak_memory_bytes": devices.peak_memory(),
             **(operator.told(self.measurement, pixels) if isinstance(operator, Bent) else {}),
             "prior_ceiling_db": self._ceiling(pixels),
-            "certificate": certify(self.judged, pixels, by_size=self.by_size).to_dict(),
+            "certificate": certify(
+                self.judged,
+                pixels,
+                by_size=self.by_size,
+                pictured=pictured_by(self.restorer, self.judged),
+            ).to_dict(),
         }
 
 

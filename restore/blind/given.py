@@ -9,10 +9,14 @@ restored picture, or misses, stands in the photo. A photo that was soft before i
 blurred by that small Gaussian first which makes it likeliest. Nor is what lies far below the
 kernel's strongest response, where little has to go wrong: the share of the spectrum that is there
 without any kernel is one that was measured or next to none, whichever is likelier.
+
+Where a kernel is somewhat likelier, pictures may be asked which of the two makes them likelier.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -31,6 +35,10 @@ from restore.blind.spectrum import EPSILON, Spectrum
 NATS, SHARE = 15.0, 0.15
 """A kernel is far likelier by so many nats, and one for each piece of the spectrum, whose model is
 not quite right; and by that share of its evidence above no blur."""
+LESS = 7.0
+"""By so many a kernel is likelier that makes no blur likelier than the given one, too."""
+DOUBT = 5.0
+"""As many raise the question which of both makes the picture likelier."""
 FOUND = 50.0
 """Of nats above no blur that a kernel has which may be the right one."""
 PLAIN = 5.0
@@ -54,7 +62,7 @@ class Likelier:
     longer by a share of stretch in one direction and shorter across it.
 
     nats: by how many it is likelier; evidence: as many is it likelier than no blur; far: whether it
-    is so much likelier that the given one is wrong.
+    is so much likelier, or makes the picture likelier too, that the given one is wrong.
     """
 
     scale: float
@@ -72,12 +80,19 @@ class Likelier:
         return f"; one {self.scale:.2f} times as large{turned} is likelier"
 
 
+Pictured = Callable[[int, Tensor], bool]
+"""Whether a kernel makes the picture of an image of a batch likelier than the given one does."""
+
+
 @torch.no_grad()
-def likelier(measurement: Measurement[Any]) -> list[Likelier | None]:
+def likelier(
+    measurement: Measurement[Any], pictured: Pictured | None = None
+) -> list[Likelier | None]:
     """The likeliest kernels like that of a blur, of values or of light by a camera, per image.
 
-    None where a photo tells nothing of it: for other operators and noises, below 128 pixels a side,
-    where the kernel is larger than half a piece of the spectrum, or much is white.
+    pictured: is asked where the spectrum leaves it open, if given. None where a photo tells nothing
+    of it: for other operators and noises, below 128 pixels a side, where the kernel is larger than
+    half a piece of the spectrum, or much is white.
     """
     operator, y, noise = measurement.operator, measurement.y, measurement.noise
     light, steps = False, None
@@ -92,11 +107,18 @@ def likelier(measurement: Measurement[Any]) -> list[Likelier | None]:
         return nothing
     kernel = operator.kernel.detach().float().cpu()
     photos = y.detach().float().cpu().split(1)
-    return [_likelier(one, kernel, max(noise.sigma, 1e-6), steps, light) for one in photos]
+    known = (kernel, max(noise.sigma, 1e-6), steps, light)
+    by = [partial(pictured, place) if pictured else None for place in range(len(photos))]
+    return [_likelier(one, *known, by[place]) for place, one in enumerate(photos)]
 
 
 def _likelier(
-    photo: Tensor, kernel: Tensor, sigma: float, steps: Tensor | None, light: bool
+    photo: Tensor,
+    kernel: Tensor,
+    sigma: float,
+    steps: Tensor | None,
+    light: bool,
+    pictured: Callable[[Tensor], bool] | None,
 ) -> Likelier | None:
     top, left = window_of(photo.mean(1)[0])
     photo = photo[..., top : top + WINDOW, left : left + WINDOW]  # of a large one no copies
@@ -116,7 +138,9 @@ def _likelier(
     starts = [kernel] if softest is kernel else [kernel, softest]
     best, found = max((_climbed(observed, one) for one in starts), key=lambda one: one[1])
     nats, above = max(found - given, 0.0), found - none
-    far = nats > max(NATS + observed.pieces, SHARE * above)
+    far = nats > max(NATS + observed.pieces, SHARE * above) or nats > max(LESS, above)
+    if not far and nats > DOUBT and pictured is not None:
+        far = pictured(warped(kernel, matrix(*best)))
     s, t, a, b = best
     return Likelier(math.exp(s), math.degrees(t), math.hypot(a, b), nats, above, far)
 

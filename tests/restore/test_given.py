@@ -20,8 +20,12 @@ from operators import (
     kernels,
     simulate,
 )
+from restore import Restorer
+from restore.blind import given
 from restore.blind.given import Likelier, likelier, matrix, warped
+from restore.blind.spectrum import Spectrum
 from restore.certificate import CONSISTENT, STRUCTURED, UNEXPLAINED, UNLIKELY, certify
+from restore.pictured import pictured_by
 from tests.drawings import scene
 
 SIGMA = 0.01
@@ -32,10 +36,10 @@ def colours(side: int = SIDE) -> Tensor:
     return scene(side) * torch.tensor([1.0, 0.8, 0.6]).reshape(1, 3, 1, 1)
 
 
-def judged(true: Operator, given: Operator, x: Tensor | None = None) -> Likelier | None:
+def judged(true: Operator, supposed: Operator, x: Tensor | None = None) -> Likelier | None:
     x = colours() if x is None else x
     y = simulate(true, Gaussian(SIGMA), x, Seeds(*range(len(x)))).y
-    found, *_ = likelier(Measurement(y, given, Gaussian(SIGMA)))
+    found, *_ = likelier(Measurement(y, supposed, Gaussian(SIGMA)))
     return found
 
 
@@ -153,3 +157,57 @@ def test_the_certificate_refuses_a_picture_that_fits_an_unlikely_kernel() -> Non
     assert certify(measured, fitted, by_size=True).verdict == [CONSISTENT]
     assert certify(measured, x).verdict[0].startswith(UNEXPLAINED)
     assert certify(Measurement(y, right, Gaussian(SIGMA)), x).verdict == [CONSISTENT]
+
+
+def test_a_kernel_that_is_less_likely_than_none_needs_to_be_less_unlikely(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def climbed(observed: Spectrum, kernel: Tensor) -> tuple[tuple[float, ...], float]:
+        return (0.1, 0.0, 0.0, 0.0), float(given._evidence(observed, [kernel]).max()) + 12
+
+    monkeypatch.setattr(given, "_climbed", climbed)
+    blur, sharp = Blur(kernels.disk(4), "valid"), Blur(torch.ones(1, 1), "valid")
+    found = judged(blur, blur)
+    assert found is not None and found.evidence > found.nats == pytest.approx(12, abs=1)
+    assert not found.far
+    found = judged(sharp, blur)
+    assert found is not None and found.evidence < found.nats == pytest.approx(12, abs=1)
+    assert found.far
+
+
+def test_pictures_are_asked_where_the_spectrum_leaves_it_open() -> None:
+    right, near, far = (Blur(kernels.gaussian(s), "valid") for s in (2.0, 2.3, 3.0))
+    y = simulate(right, Gaussian(SIGMA), colours(), Seeds(0)).y
+    asked: list[Tensor] = []
+    for blur, answer in ((right, True), (far, False), (near, False), (near, True)):
+        asked.clear()
+
+        def pictured(place: int, kernel: Tensor, answer: bool = answer) -> bool:
+            asked.append(kernel)
+            return answer and place == 0
+
+        (found,) = likelier(Measurement(y, blur, Gaussian(SIGMA)), pictured)
+        assert found is not None
+        assert found.far == (blur is far or (blur is near and answer))
+        assert [float(one.sum()) for one in asked] == pytest.approx([1] * (blur is near))
+
+
+def test_pictures_tell_a_kernel_from_one_that_is_nearly_right() -> None:
+    right, near = (Blur(kernels.gaussian(s), "valid") for s in (2.0, 2.3))
+    y = simulate(right, Gaussian(SIGMA), colours(), Seeds(0)).y
+    noise, restorer = Gaussian(SIGMA), Restorer(device="cpu")
+    assert not pictured_by(restorer, Measurement(y, right, noise))(0, near.kernel)
+    measured = Measurement(y, near, noise)
+    (alone,) = likelier(measured)
+    (found,) = likelier(measured, pictured_by(restorer, measured))
+    assert alone is not None and not alone.far
+    assert found is not None and found.far
+
+
+def test_a_part_of_a_photo_that_was_turned_has_its_blocks() -> None:
+    right, near = (kernels.motion(13, angle) for angle in (30, 40))
+    camera = Camera(jpeg=Jpeg(85, orientation=6))
+    taken = Exposure(Blur(right, "valid"), camera)
+    y = simulate(taken, Gaussian(0.005), colours(240), Seeds(0)).y
+    asked = pictured_by(Restorer(device="cpu"), Measurement(y, taken, Gaussian(0.005)))
+    assert not asked(0, near)
