@@ -6,11 +6,17 @@ Linux, waits for no more than a moment while a process has more threads than the
 ("throttled", in its manual under GOMP_SPINCOUNT): a second team of threads, which sleeps, makes it
 so, and only where others are at work, as waiting so is slower if nobody is. The number of threads
 at work, and with it every bit of a result, stays. `python -m restore.bench.crowded` measures it.
+
+Operations too small to be shared gain nothing by a team, and lose more to others than large ones:
+several things made of such are better done side by side, each by a thread alone.
 """
 
 import os
 import threading
 import time
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 
 import torch
 
@@ -24,6 +30,44 @@ _SHARED = 1 << 17
 """Numbers enough for an operation to be shared between threads."""
 
 
+class Abandoned(Exception):
+    """Nobody waits for what this thread does."""
+
+
+class _Mine(threading.local):
+    """Whether what this thread does is wanted no more, if anybody says so."""
+
+    unwanted: threading.Event | None = None
+
+
+_mine = _Mine()
+
+
+@contextmanager
+def side_by_side() -> Iterator[Executor]:
+    """Gives what does calls without gradients, each on one core, as many at once as torch may use.
+
+    So their bits do not depend on how many that are. Where the block raises, as by Ctrl-C, they end
+    at their next `share_cores`.
+    """
+    count, unwanted = torch.get_num_threads(), threading.Event()
+
+    def begin() -> None:
+        torch.set_grad_enabled(False)
+        _mine.unwanted = unwanted
+
+    torch.set_num_threads(1)  # also of threads that begin from now on
+    pool = ThreadPoolExecutor(count, initializer=begin)
+    try:
+        yield pool
+    except BaseException:
+        unwanted.set()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(count)
+
+
 class _Team:
     """The team that sleeps, if there is one, and when to look again."""
 
@@ -35,8 +79,10 @@ def share_cores(device: torch.device | None = None) -> None:
     """Wait for no more than a moment, as long as others are at work; for calls now and then.
 
     It looks every three seconds; not for work on another device than the processor, and not where
-    the environment says how to wait.
+    the environment says how to wait. Abandoned where nobody waits for this thread.
     """
+    if _mine.unwanted is not None and _mine.unwanted.is_set():
+        raise Abandoned
     if device is not None and device.type != "cpu":
         return
     now = time.monotonic()

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from operators.exposure import Camera
 from operators.noise import Noise
+from priors.threads import side_by_side
 from restore.blind import Blind, NotBlurred, Unknowable, estimate_kernel
 from restore.blind.estimate import LEAST_SIDE
 from restore.blind.refined import refined
@@ -45,10 +46,11 @@ def blurs_of(
     if sigma is None and min(pixels.shape[2:]) >= LEAST_SIDE:
         sigma = float(estimate_sigma(pixels)) or None  # once for all looks
     look = partial(_look, pixels, sigma=sigma, steps=steps)
-    seen = {light: look(light=light) for light in looks}
+    with side_by_side() as cores:
+        begun = {light: cores.submit(look, light=light) for light in looks}
+        seen = {light: one.result() for light, one in begun.items()}
     if any(isinstance(one, Blind) for one in seen.values()):  # then there is blur; trials tell more
-        refused = [light for light, one in seen.items() if not isinstance(one, Blind)]
-        seen |= {light: look(light=light, blurred=True) for light in refused}
+        seen = {light: _likeliest(one) for light, one in seen.items()}
     found = [one for one in seen.values() if isinstance(one, Blind)]
     if not found:
         raise next(one for one in reversed(seen.values()) if isinstance(one, ValueError))
@@ -67,6 +69,11 @@ def _look(pixels: Tensor, **options: Any) -> Blind | NotBlurred | Unknowable:
         return estimate_kernel(pixels, **options)
     except (NotBlurred, Unknowable) as error:
         return error
+
+
+def _likeliest(found: Blind | NotBlurred | Unknowable) -> Blind | NotBlurred | Unknowable:
+    """What it is, if there is blur."""
+    return found.likeliest or found if isinstance(found, NotBlurred) else found
 
 
 def blurs_by(

@@ -7,7 +7,8 @@ likely (`restore.blind.spectrum`), and whether parts of the photo were blurred d
 """
 
 from restore.blind.averaged import correlation
-from restore.blind.estimate import Blind, NotBlurred, estimate_kernel
+from restore.blind.estimate import estimate_kernel
+from restore.blind.found import Blind, NotBlurred
 from restore.blind.seen import Unknowable
 
 __all__ = ["Blind", "NotBlurred", "Unknowable", "correlation", "estimate_kernel"]

@@ -1,9 +1,10 @@
-"""How alike kernels are, and one of several of the same blur: not all are wrong in the same way.
+"""How alike and how wide kernels are, and one of several: not all are wrong in the same way.
 
 Of models that explain the data about as well the mean by their evidence predicts better than the
 best (Hoeting, Madigan, Raftery and Volinsky, Statistical Science 1999).
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -51,3 +52,9 @@ def _moved(kernel: Tensor, to: Tensor) -> Tensor:
     side = len(kernel)
     shift = divmod(int(_products(kernel, to).argmax()), 2 * side)
     return pad(kernel, (0, side, 0, side)).roll(shift, (0, 1))[:side, :side]
+
+
+def spread(kernel: Tensor) -> float:
+    """Give the standard deviation of a centred kernel in pixels, the mean of both directions."""
+    down, right = (torch.arange(n).to(kernel) - n // 2 for n in kernel.shape)
+    return math.sqrt(float((kernel * (down[:, None] ** 2 + right**2)).sum()) / 2)

@@ -1,15 +1,15 @@
 """Which blur a photo has: the candidate with the most evidence."""
 
 import math
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from restore.blind.averaged import averaged, correlation
+from restore.blind.averaged import averaged, correlation, spread
 from restore.blind.families import FAMILIES, Candidate, search
-from restore.blind.free import centred, free_kernel
+from restore.blind.found import Blind, NotBlurred, enlarged
+from restore.blind.free import free_kernel
 from restore.blind.seen import WINDOW, Unknowable, View
 from restore.blind.spectrum import Spectrum
 from restore.noise_level import estimate_sigma
@@ -24,39 +24,6 @@ _LONE = 100  # nats: by nearly as much may a free kernel of one size chance to s
 _NEAR = 40  # nats: by so much rounding and bent values misled the evidence about the family
 
 
-class NotBlurred(ValueError):
-    """The photo is as sharp as its pixels; the message says how that shows."""
-
-
-@dataclass(frozen=True, eq=False)
-class Blind:
-    """A kernel (kh, kw) that was estimated: odd, centred, non-negative, of sum one.
-
-    family: "motion", "disk", "gaussian" or "free", or "varying" for kernels (R, C, kh, kw) of equal
-    parts; parameters: its "length" and "angle", "radius" or "sigma", in pixels and degrees, none
-    for a free kernel. noise: standard deviation of the
-    photo's noise on [0, 1]. confidence: in [0, 1], the middle correlation with the other free
-    estimates, times 1 - exp(-evidence / 30). report: the evidence for every candidate, in
-    nats above no blur, the window (top, left, height, width) that was looked at, and by how much it
-    was reduced for that. rivals: the best of other families that have nearly as much evidence.
-    light: whether it was light that was blurred, not the values that it is coded as.
-    """
-
-    kernel: Tensor
-    family: str
-    parameters: dict[str, float]
-    noise: float
-    confidence: float
-    report: dict[str, Any]
-    rivals: tuple["Blind", ...] = ()
-    light: bool = False
-
-    @property
-    def gain(self) -> float:
-        """Nats of the most likely candidate above no blur."""
-        return float(max(self.report["evidence"].values(), default=0))
-
-
 @torch.no_grad()
 def estimate_kernel(
     image: Tensor,
@@ -66,7 +33,6 @@ def estimate_kernel(
     size: int | None = None,
     family: str = "auto",
     light: bool = False,
-    blurred: bool = False,
 ) -> Blind:
     """Estimate the one kernel that blurred a photo (1, C, H, W) in [0, 1].
 
@@ -76,7 +42,6 @@ def estimate_kernel(
     the support of a free kernel, in pixels, by default the most likely of 15, 21, 31 and 41.
     family: "motion", "disk", "gaussian", "free", or "auto" for the most likely of all.
     light: whether light was blurred, which the values are codes of (sRGB), and not the values.
-    blurred: whether it is known to be blurred: then whatever is likelier than no blur will do.
 
     NotBlurred or Unknowable where there is nothing to be found; ValueError for other arguments.
     """
@@ -84,29 +49,40 @@ def estimate_kernel(
     photo = image.detach().float().cpu()
     noise = float(estimate_sigma(photo)) if sigma is None else sigma
     view = View.of(photo, noise, steps, light=light)
+
+    def told(one: Blind) -> Blind:
+        rivals = tuple(map(told, one.rivals))
+        return replace(one, kernel=one.kernel.to(image), rivals=rivals, light=light)
+
     try:
-        found = _blind(view, noise, size, family, blurred)
-    except NotBlurred:
-        if min(photo.shape[2:]) < WINDOW or size is not None:
+        return told(_found(view, noise, size, family))
+    except NotBlurred as error:
+        error.likeliest = error.likeliest and told(error.likeliest)
+        raise
+
+
+def _found(view: View, noise: float, size: int | None, family: str) -> Blind:
+    """As the photo shows it, or at half the size, where files show it better that were sharpened or
+    compressed after the blur."""
+    try:
+        return _blind(view, noise, size, family)
+    except NotBlurred as error:
+        if min(view.plane.shape) < WINDOW or size is not None:
             raise
-        # Files that were sharpened or compressed after the blur show it better at half the size.
-        found = _enlarged(_blind(view.halved(), noise, size, family, blurred))
-    rivals = tuple(replace(one, kernel=one.kernel.to(image), light=light) for one in found.rivals)
-    return replace(found, kernel=found.kernel.to(image), rivals=rivals, light=light)
+        whole = error.likeliest
+    try:
+        return enlarged(_blind(view.halved(), noise, size, family))
+    except NotBlurred as error:
+        error.likeliest = whole or (error.likeliest and enlarged(error.likeliest))
+        raise
 
 
-def _blind(view: View, noise: float, size: int | None, family: str, blurred: bool) -> Blind:
+def _blind(view: View, noise: float, size: int | None, family: str) -> Blind:
     view, (top, left) = view.window()
     spectra = [look.spectrum() for look in (view, *view.continued())]  # refused before the search
     free = _free(view, size) if family in ("free", "auto") else []
     found = _shown(spectra, family, free)
     best = max(found, key=lambda one: one.evidence)
-    least = 0 if blurred else _least(found)
-    if best.evidence <= least or _spread(best.kernel) <= SHARP:
-        raise NotBlurred(
-            "image: no blur to be sure of; the likeliest has a standard deviation of"
-            f" {_spread(best.kernel):.2f} pixels; if it is blurred, say how by its kernel"
-        )
     evidence = {_title(one): one.evidence for one in found}
     report = {"evidence": evidence, "window": (top, left, *view.plane.shape), "reduction": 1}
 
@@ -114,8 +90,17 @@ def _blind(view: View, noise: float, size: int | None, family: str, blurred: boo
         sure = _confidence(one, found)
         return Blind(one.kernel, one.family, _named(one), noise, sure, report)
 
-    rivals = [told(one) for one in _rivals(best, found)]
-    return replace(told(best), rivals=tuple(rivals))
+    rivals = tuple(told(one) for one in _rivals(best, found))
+    likeliest = replace(told(best), rivals=rivals)
+    none = best.evidence <= 0 or spread(best.kernel) <= SHARP
+    if none or best.evidence <= _least(found):
+        error = NotBlurred(
+            "image: no blur to be sure of; the likeliest has a standard deviation of"
+            f" {spread(best.kernel):.2f} pixels; if it is blurred, say how by its kernel"
+        )
+        error.likeliest = None if none else likeliest
+        raise error
+    return likeliest
 
 
 def _least(found: list[Candidate]) -> float:
@@ -137,27 +122,9 @@ def _rivals(best: Candidate, found: list[Candidate]) -> list[Candidate]:
     others: dict[str, Candidate] = {}
     for one in sorted(found, key=lambda one: -one.evidence):
         least = max(half, near) if one.family == "free" else half
-        if one.family != best.family and one.evidence > least and _spread(one.kernel) > SHARP:
+        if one.family != best.family and one.evidence > least and spread(one.kernel) > SHARP:
             others.setdefault(one.family, one)
     return [*others.values()]
-
-
-def _enlarged(found: Blind) -> Blind:
-    """Give what was found at half the size as of the whole, its rivals as well."""
-    parameters = {name: v if name == "angle" else 2 * v for name, v in found.parameters.items()}
-    if found.family in FAMILIES:
-        kernel = FAMILIES[found.family].draw(*parameters.values())
-    else:
-        size = 2 * len(found.kernel)
-        wide = torch.nn.functional.interpolate(
-            found.kernel[None, None], (size, size), mode="bilinear"
-        )
-        # The mean of four neighbours: a grid of an odd side again, with the same centre.
-        kernel = centred(torch.nn.functional.avg_pool2d(wide, 2, 1, padding=1)[0, 0])
-    window = tuple(2 * pixels for pixels in found.report["window"])
-    report = {**found.report, "window": window, "reduction": 2}
-    rivals = tuple(map(_enlarged, found.rivals))
-    return replace(found, kernel=kernel, parameters=parameters, report=report, rivals=rivals)
 
 
 def _shown(spectra: list[Spectrum], family: str, free: list[tuple[int, Tensor]]) -> list[Candidate]:
@@ -206,12 +173,6 @@ def _confidence(best: Candidate, found: list[Candidate]) -> float:
     alike = sorted(correlation(best.kernel, other) for other in others)
     agreement = (alike[len(alike) // 2] + alike[(len(alike) - 1) // 2]) / 2 if alike else 1.0
     return min(agreement, 1.0) * (1 - math.exp(-best.evidence / _CLEAR))
-
-
-def _spread(kernel: Tensor) -> float:
-    """Give the standard deviation of a centred kernel in pixels, the mean of both directions."""
-    down, right = (torch.arange(n).to(kernel) - n // 2 for n in kernel.shape)
-    return math.sqrt(float((kernel * (down[:, None] ** 2 + right**2)).sum()) / 2)
 
 
 def _named(one: Candidate) -> dict[str, float]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from operators import kernels
+from priors.threads import share_cores
 from restore.blind.spectrum import Spectrum
 
 Parameters = tuple[float, ...]
@@ -58,6 +59,7 @@ def search(observed: Spectrum, name: str) -> Candidate:
     family = FAMILIES[name]
     coarse = observed.thinned(_THINNING).evidence([family.draw(*p) for p in family.grid], 6)
     found: list[Candidate] = []
+    share_cores()
     for index in _apart(family.grid, coarse.argsort(descending=True).tolist(), family.starts):
         found.append(_refined(observed, name, family.grid[index]))
     return max(found, key=lambda one: one.evidence)

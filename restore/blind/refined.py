@@ -24,7 +24,7 @@ from operators.seeds import Seeds
 from operators.varying import blur_by
 from priors.base import Prior
 from restore.blind.averaged import CUT, correlation
-from restore.blind.estimate import Blind
+from restore.blind.found import Blind
 from restore.blind.free import centred, cut, fitted, within
 from restore.blind.periodic import gradient
 from restore.blind.seen import View

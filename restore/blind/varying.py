@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from restore.blind.averaged import correlation
-from restore.blind.estimate import SIZES, Blind
+from restore.blind.estimate import SIZES
+from restore.blind.found import Blind
 from restore.blind.free import free_kernels
 from restore.blind.seen import Unknowable, View
 from restore.blind.spectrum import Spectrum

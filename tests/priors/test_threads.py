@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from priors import threads
-from priors.threads import TOLD, share_cores
+from priors.threads import TOLD, Abandoned, share_cores, side_by_side
 from restore.bench import crowded as bench
 
 BUSY = (sys.executable, "-c", "while True: pass")
@@ -72,6 +72,50 @@ def test_it_looks_now_and_then(looks: list[bool], monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(threads._Team, "next_look", float("inf"))
     share_cores()
     assert looks.pop() is False
+
+
+def mapped(_: int = 0) -> tuple[torch.Tensor, int, bool]:
+    """A sum whose last bits depend on the number of threads, that number, and whether it can be
+    differentiated."""
+    x = torch.rand(1 << 20, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    total = x.sum()
+    return total.detach(), torch.get_num_threads(), total.requires_grad
+
+
+def test_calls_side_by_side_have_a_core_each(looks: list[bool]) -> None:
+    both = threading.Barrier(2, timeout=20)  # nobody comes through alone
+
+    def call() -> tuple[torch.Tensor, int, bool]:
+        both.wait()
+        return mapped()
+
+    with side_by_side() as cores:
+        found = [each.result() for each in [cores.submit(call) for _ in range(2)]]
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(1)
+    with side_by_side() as cores:
+        found.append(cores.submit(mapped).result())
+    assert torch.get_num_threads() == 1
+    torch.set_num_threads(2)
+    assert all(torch.equal(total, found[0][0]) for total, *_ in found)
+    assert all(threads == 1 and not grad for _, threads, grad in found)
+
+
+def test_calls_that_nobody_waits_for_end(looks: list[bool]) -> None:
+    begun = threading.Event()
+
+    def endless() -> None:
+        begun.set()
+        while True:
+            share_cores()
+
+    with pytest.raises(KeyboardInterrupt), side_by_side() as cores:
+        running = [cores.submit(endless) for _ in range(5)]
+        begun.wait(20)
+        raise KeyboardInterrupt
+    ends = [None if each.cancelled() else type(each.exception()) for each in running]
+    assert Abandoned in ends and None in ends and set(ends) == {Abandoned, None}
+    assert torch.get_num_threads() == 2
 
 
 def test_busy_processes_are_noticed() -> None:

@@ -1,0 +1,66 @@
+"""What was found of a blur, or that there is none."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from restore.blind.families import FAMILIES
+from restore.blind.free import centred
+
+
+class NotBlurred(ValueError):
+    """The photo is as sharp as its pixels; the message says how that shows.
+
+    likeliest: the blur if there is some, None where none is likelier than no blur.
+    """
+
+    likeliest: "Blind | None" = None
+
+
+@dataclass(frozen=True, eq=False)
+class Blind:
+    """A kernel (kh, kw) that was estimated: odd, centred, non-negative, of sum one.
+
+    family: "motion", "disk", "gaussian" or "free", or "varying" for kernels (R, C, kh, kw) of equal
+    parts; parameters: its "length" and "angle", "radius" or "sigma", in pixels and degrees, none
+    for a free kernel. noise: standard deviation of the
+    photo's noise on [0, 1]. confidence: in [0, 1], the middle correlation with the other free
+    estimates, times 1 - exp(-evidence / 30). report: the evidence for every candidate, in
+    nats above no blur, the window (top, left, height, width) that was looked at, and by how much it
+    was reduced for that. rivals: the best of other families that have nearly as much evidence.
+    light: whether it was light that was blurred, not the values that it is coded as.
+    """
+
+    kernel: Tensor
+    family: str
+    parameters: dict[str, float]
+    noise: float
+    confidence: float
+    report: dict[str, Any]
+    rivals: tuple["Blind", ...] = ()
+    light: bool = False
+
+    @property
+    def gain(self) -> float:
+        """Nats of the most likely candidate above no blur."""
+        return float(max(self.report["evidence"].values(), default=0))
+
+
+def enlarged(found: Blind) -> Blind:
+    """Give what was found at half the size as of the whole, its rivals as well."""
+    parameters = {name: v if name == "angle" else 2 * v for name, v in found.parameters.items()}
+    if found.family in FAMILIES:
+        kernel = FAMILIES[found.family].draw(*parameters.values())
+    else:
+        size = 2 * len(found.kernel)
+        wide = torch.nn.functional.interpolate(
+            found.kernel[None, None], (size, size), mode="bilinear"
+        )
+        # The mean of four neighbours: a grid of an odd side again, with the same centre.
+        kernel = centred(torch.nn.functional.avg_pool2d(wide, 2, 1, padding=1)[0, 0])
+    window = tuple(2 * pixels for pixels in found.report["window"])
+    report = {**found.report, "window": window, "reduction": 2}
+    rivals = tuple(map(enlarged, found.rivals))
+    return replace(found, kernel=kernel, parameters=parameters, report=report, rivals=rivals)
