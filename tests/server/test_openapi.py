@@ -98,8 +98,8 @@ def test_clients_may_use_every_word_but_those_of_files() -> None:
         "@", "jpeg:0", "disk:1 @ " * 6 + "disk:1", "gaussian:2,99999",
     ],
 )  # fmt: skip
-def test_clients_may_say_nothing_else(asked: Live, text: str) -> None:
-    answer = asked.post(task="restore", operator=text)
+def test_clients_may_say_nothing_else(server: Live, text: str) -> None:
+    answer = server.post(task="restore", operator=text)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "params.operator"
 
@@ -147,7 +147,7 @@ def test_the_tasks_are_those_of_the_command_line(asked: Live) -> None:
         ({"solver": "flowdps", "options": {"interpolate": 1}}, "params.options.interpolate"),
     ],
 )
-def test_a_wrong_parameter_is_named(asked: Live, params: dict[str, Any], field: str) -> None:
-    answer = asked.post(**params)
+def test_a_wrong_parameter_is_named(server: Live, params: dict[str, Any], field: str) -> None:
+    answer = server.post(**params)
     assert answer.status_code == 422, answer.text
     assert [error["field"] for error in answer.json()["errors"]] == [field]

@@ -6,7 +6,6 @@ from typing import Any
 
 import jsonschema_rs
 import numpy as np
-import pytest
 
 from restore import Restorer
 from restore.cli import main
@@ -95,24 +94,22 @@ ASKED: list[tuple[dict[str, Any], list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("params", "wrong"), ASKED)
-def test_the_schema_says_what_is_taken(
-    mixed: Live, reader: Path, params: dict[str, Any], wrong: list[str]
-) -> None:
+def test_the_schema_says_what_is_taken(mixed: Live, reader: Path) -> None:
     """By its JSON Schema, and by the server: with the prior that reads text, and with the other."""
     valid = jsonschema_rs.Draft202012Validator(schema(mixed, "upscale")).is_valid
-    told = {"prior": str(reader), "steps": 1, **params}
-    answer = mixed.post(task="upscale", **told)
-    assert valid(told) == (answer.status_code == 202) == (not wrong), answer.text
-    errors = answer.json().get("errors", [])
-    assert [each["field"] for each in errors] == [f"params.{name}" for name in wrong]
-    without = {name: value for name, value in told.items() if name != "prior"}
-    assert not valid(without)  # its default reads none
-    answer = mixed.post(task="upscale", **without)
-    assert answer.status_code == 422
-    errors = answer.json()["errors"]
-    assert {each["field"] for each in errors} <= {f"params.{name}" for name in params}
-    assert wrong or all(f"choose {reader}" in each["detail"] for each in errors)
+    for params, wrong in ASKED:
+        told = {"prior": str(reader), "steps": 1, **params}
+        answer = mixed.post(task="upscale", **told)
+        assert valid(told) == (answer.status_code == 202) == (not wrong), answer.text
+        errors = answer.json().get("errors", [])
+        assert [each["field"] for each in errors] == [f"params.{name}" for name in wrong]
+        without = {name: value for name, value in told.items() if name != "prior"}
+        assert not valid(without)  # its default reads none
+        answer = mixed.post(task="upscale", **without)
+        assert answer.status_code == 422
+        errors = answer.json()["errors"]
+        assert {each["field"] for each in errors} <= {f"params.{name}" for name in params}
+        assert wrong or all(f"choose {reader}" in each["detail"] for each in errors)
 
 
 def test_a_number_that_is_none_is_refused(mixed: Live, reader: Path) -> None:
