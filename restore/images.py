@@ -19,6 +19,7 @@ from torch import Tensor
 from restore.decode import PhotoError, decode_bytes, decode_image
 from restore.encode import DEEP_FORMATS, SUFFIXES, encode
 from restore.photo import Photo, from_array, from_decoded, from_tensor
+from restore.reading import file_bytes
 
 __all__ = ["Photo", "PhotoError", "Source", "read", "read_mask", "write"]
 
@@ -37,7 +38,9 @@ def read(source: Source, *, max_pixels: int = 200_000_000) -> Photo:
     """
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
-        return from_decoded(decode_bytes(_file(path), str(path), max_pixels), str(path), "path")
+        return from_decoded(
+            decode_bytes(file_bytes(path), str(path), max_pixels), str(path), "path"
+        )
     if isinstance(source, bytes):
         return from_decoded(decode_bytes(source, "bytes", max_pixels), "bytes", "bytes")
     if isinstance(source, Image.Image):
@@ -130,18 +133,6 @@ def read_mask(source: Source, height: int, width: int) -> Tensor:
     if bool(unknown.all()):
         raise PhotoError(f"{name}: everything is white; leave black what is to be kept")
     return unknown
-
-
-def _file(path: Path) -> bytes:
-    if path.is_dir():
-        raise PhotoError(f"{path}: a folder; pass a picture file")
-    try:
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise PhotoError(f"{path}: cannot be read ({reason}); check the name and its rights") from (
-            error
-        )
 
 
 def _remove(temporary: Path) -> None:

@@ -5,12 +5,13 @@ Of a blur that varies, the kernels of the parts are laid beside the photo as one
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from restore.commands.failure import Failure, overall, understood
-from restore.commands.files import STREAM, gather, read_source
+from restore.commands.files import STREAM, gather, inspect, read_source, require
 
 TAG = ".estimated"
 
@@ -21,6 +22,8 @@ def run(names: list[str], recursive: bool, as_json: bool) -> int:
     found = gather(names, TAG, recursive=recursive)
     for each in found:
         try:
+            if len(found) == 1 and os.path.isfile(each.source):
+                inspect(each.source)  # what is no photo is refused before torch loads
             told = estimated(each.source)
         except Exception as error:
             failures.append(failure := understood(error))
@@ -37,6 +40,7 @@ def run(names: list[str], recursive: bool, as_json: bool) -> int:
 def estimated(source: str) -> dict[str, Any]:
     """Noise and blur of a photo, JSON-able: sigma and gain on [0, 1], the kernel's family; where it
     varies, the parts and the file of their kernels; what JPEG compression it shows, if any."""
+    require(source)
     from operators.noise import PoissonGaussian
     from restore import compression
     from restore.blind import NotBlurred, Unknowable

@@ -139,6 +139,14 @@ def clear(job: Job, endings: Iterable[str]) -> None:
             torn.unlink(missing_ok=True)
 
 
+def require(source: str) -> None:
+    """PhotoError for a path that leads to nothing, before anything that takes time is loaded."""
+    if source != STREAM and not is_address(source) and not os.path.exists(source):
+        from restore.reading import file_bytes
+
+        file_bytes(Path(source))
+
+
 def inspect(source: str, mask: str | None = None) -> None:
     """Refuse a photo that cannot be decoded, and a mask that cannot or has another size, without
     what restoring it takes; PhotoError. A mask that is no file is left to who looks for it."""

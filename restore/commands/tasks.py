@@ -21,6 +21,7 @@ from restore.commands.files import (
     is_address,
     plan,
     read_source,
+    require,
 )
 from restore.commands.overlap import LARGE, Device, Shared, Turns
 from restore.commands.parameters import checked
@@ -72,7 +73,8 @@ def run(
     # what is held decides what fits, and must not depend on another photo
     device = None if options.max_memory or options.low_memory else Device()
     restored = Restored(task, options, solver_options, manner.overwrite, device)
-    if manner.overwrite or any(not os.path.exists(job.target) for job in jobs):
+    there = [job for job in jobs if job.source == STREAM or os.path.exists(job.source)]
+    if any(manner.overwrite or not os.path.exists(job.target) for job in there):
         restored.prepare()
     return process(jobs, endings, restored, manner, restored.settings(), device)
 
@@ -132,6 +134,7 @@ class Restored:
             self.arguments["operator"] = chain.parse(self.options.operator)
 
     def __call__(self, job: Job, progress: Progress) -> dict[str, Any]:
+        require(job.source)
         large = job.source != STREAM and self._pixels(job) > LARGE
         with self.device.large if large else nullcontext():
             if large:

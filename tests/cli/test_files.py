@@ -1,13 +1,15 @@
 """Which photos are read and which files are written: settled before any work."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from restore.commands.failure import FAILED, USAGE, Refusal
-from restore.commands.files import Found, Job, gather, inspect, is_photo, plan
+from restore.commands.files import Found, Job, gather, inspect, is_photo, plan, require
 from restore.decode import PhotoError
 
 TAG = ".deblurred"
@@ -147,3 +149,20 @@ def test_a_photo_and_its_mask_are_looked_at_before_any_work(folder: Path) -> Non
     for words in (("cut.jpg",), ("photo.jpg", "cut.jpg")):
         with pytest.raises(PhotoError, match=r"cut\.jpg: cannot be decoded"):
             inspect(*words)
+
+
+def test_a_photo_that_is_not_there_is_told_before_torch_is_loaded(folder: Path) -> None:
+    lay(folder, "a.png")  # which is empty
+    for name in ("a.png", "-", "s3://nowhere/a.png"):
+        require(name)
+    code = (
+        "import sys; from restore.cli import main\n"
+        "for words in ('deblur b.png', 'upscale b.png c.png', 'estimate b.png'):\n"
+        "    assert main(words.split()) == 1\n"
+        "assert main(['estimate', 'a.png']) == 1\n"
+        "assert not {'torch', 'diffusers'} & {*sys.modules}"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    line = "error: b.png: cannot be read (No such file or directory); check the name and its rights"
+    assert done.stderr.splitlines().count(line) == 3
