@@ -36,9 +36,10 @@ def pictured_by(restorer: "Restorer", measurement: Measurement[Any]) -> Pictured
 
     def cost(y: Tensor, kernel: Tensor) -> float:
         part = Blur(kernel, "valid")  # whatever is supposed beyond the photo's frame
-        seen = part if camera is None else Exposure(part, camera)
-        result = quick(y, seen, noise=measurement.noise, **TRIAL)
-        improbable = improbability(result.pixels.to(restorer.device), restorer.prior)
+        taken = part if camera is None else Exposure(part, camera)
+        result = quick(y, taken, noise=measurement.noise, **TRIAL)
+        seen = _within(result.pixels, *y.shape[2:]).to(restorer.device)
+        improbable = improbability(seen, restorer.prior)
         return float(result.report["certificate"]["chi_square"][0]) / 2 + improbable
 
     def pictured(place: int, kernel: Tensor) -> bool:
@@ -46,3 +47,9 @@ def pictured_by(restorer: "Restorer", measurement: Measurement[Any]) -> Pictured
         return cost(y, kernel) < cost(y, blur.kernel) - MARGIN
 
     return pictured
+
+
+def _within(pixels: Tensor, height: int, width: int) -> Tensor:
+    """The middle: what lies around it is seen less, and more of it by the larger kernel."""
+    top, left = (pixels.shape[2] - height) // 2, (pixels.shape[3] - width) // 2
+    return pixels[..., top : top + height, left : left + width]

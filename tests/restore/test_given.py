@@ -211,3 +211,11 @@ def test_a_part_of_a_photo_that_was_turned_has_its_blocks() -> None:
     y = simulate(taken, Gaussian(0.005), colours(240), Seeds(0)).y
     asked = pictured_by(Restorer(device="cpu"), Measurement(y, taken, Gaussian(0.005)))
     assert not asked(0, near)
+
+
+def test_what_lies_around_a_part_does_not_count() -> None:
+    kernel = kernels.random_walk(21, 0.5, 3)
+    blur, noise = Blur(kernel, "valid"), Gaussian(SIGMA)
+    y = simulate(blur, noise, colours(), Seeds(0)).y
+    asked = pictured_by(Restorer(device="cpu"), Measurement(y, blur, noise))
+    assert not asked(0, torch.nn.functional.pad(kernel, (25, 25, 25, 25)))  # the same, wider
