@@ -12,12 +12,13 @@ from operators.base import (
 )
 from operators.blur import Blur
 from operators.colour import Grayscale, Mosaic
+from operators.decimate import Decimate
 from operators.exposure import Camera, Exposure
 from operators.jpeg import Jpeg
 from operators.mask import Crop, Mask, box_mask, brush_mask, random_mask
 from operators.measurement import Measurement, simulate
 from operators.noise import Gaussian, Noise, PoissonGaussian
-from operators.resize import Decimate, Downsample
+from operators.resize import Downsample, Resize
 from operators.seeds import Seeds
 from operators.testing import check_operator
 from operators.tone import Clip, Gamma, Quantize
@@ -47,6 +48,7 @@ __all__ = [
     "Operator",
     "PoissonGaussian",
     "Quantize",
+    "Resize",
     "Seeds",
     "Shape",
     "VaryingBlur",

@@ -17,7 +17,8 @@ from operators.mask import Mask
 from operators.noise import Noise
 from operators.resize import Downsample, Filter
 from operators.varying import blur_by
-from restore import solvers
+from restore import asked
+from restore.blind import NotBlurred, Unknowable
 from restore.blurred import blurs_by
 from restore.camera import (
     camera_of,
@@ -30,12 +31,8 @@ from restore.camera import (
 from restore.guessed import Guess, trial_options, with_estimate, with_kernel
 from restore.images import Photo, read, read_mask
 from restore.improbable import cost_by
-from restore.lacking import with_noise
 from restore.observed import fitted, hidden_noise, measured, own
-from restore.preparation import CALL, OWN
-from restore.restorer import Restorer
 from restore.result import Result
-from restore.solvers import Solver
 
 KNOWN_ERROR = 0.01
 """Noise that a solver is told of exact pixels where fewer than half are known: of pixels that are
@@ -66,24 +63,17 @@ def deblur(
     supposes nothing; others are for simulated blur. camera: "auto", of a file, bytes or PIL image
     by trials: light was blurred, clipped, coded, compressed, or values were; else "none", values;
     "srgb", light, no JPEG; a `Camera`. All else: `Restorer`. PhotoError, PriorError, ValueError.
+    What was enlarged by interpolation is deblurred as it was before; if sharp, done by `upscale`.
     """
-    check_names(options, samples, "kernel", "boundary", "camera")
-    seen, solver = read(photo), chosen_solver(options, samples)
-    likeliest = camera_of(seen, camera, solver)
-    cameras = rivals(likeliest) if camera == "auto" else [likeliest]
-    found = [] if kernel is not None else blurs_by(seen, cameras, noise, made(options)[0])
-    given = found[0].kernel if found else kernels.as_kernel(kernel)
-    whole = {**options, "by_size": bool(found)}
-
-    def run(guess: Guess, noise: float | Noise | None, *, trial: bool = False) -> Result:
-        weights = guess.blur.kernel if guess.blur else given
-        of = part_of(seen, weights, boundary, known=not found) if trial else seen
-        asked = (1, True, trial_options(options)) if trial else (samples, polish, whole)
-        return _deblurred(of, weights, boundary, guess.camera, noise, seed, *asked)
-
-    hidden = {one: file_sigma(seen.pixels, one) for one in cameras}
-    by = partial(with_estimate, found) if found else with_kernel
-    return _told(by(noise, hidden, run, cost_by(made(options)[0])), noise)
+    asked.check_names(options, samples, "kernel", "boundary", "camera")
+    seen, same = read(photo), (noise, seed, samples, polish)
+    if kernel is not None or seen.enlargement is None:
+        return _by_kernel(seen, kernel, boundary, camera, *same, options)
+    try:
+        before = _by_kernel(seen.before, None, boundary, camera, *same, options)
+    except (NotBlurred, Unknowable):
+        return _by_size(seen, 1, "bicubic", camera, *same, options)
+    return before.enlarged(seen.enlargement).of(seen)
 
 
 def upscale(
@@ -102,15 +92,11 @@ def upscale(
 
     filter: how the small picture was made: bicubic, lanczos or box. camera: "auto", the tables of a
     JPEG, which was compressed when it had been made small; "srgb": light, not values, was shrunk,
-    and not compressed; "none"; a `Camera`. Everything else as of `deblur`.
+    and not compressed; "none"; a `Camera`. Everything else as of `deblur`. A photo that programs
+    enlarged before is restored from what it was made from (`restore.enlargement`).
     """
-    check_names(options, samples, "factor", "filter", "camera")
-    seen = read(photo)
-    model = camera_of_small(seen, camera, chosen_solver(options, samples))
-    operator = _taken(Downsample(factor, filter), model)
-    hidden = small_sigma(seen.pixels, model)
-    asked = (seed, samples, polish, options)
-    return _told(_run(seen, operator, seen.pixels, noise, hidden, *asked), noise)
+    asked.check_names(options, samples, "factor", "filter", "camera")
+    return _by_size(read(photo), factor, filter, camera, noise, seed, samples, polish, options)
 
 
 def inpaint(
@@ -129,13 +115,13 @@ def inpaint(
     With a noise (standard deviation on [0, 1]) the known pixels are denoised too. Everything else
     as of `deblur`. PhotoError where the mask has another size, or leaves nothing to do.
     """
-    check_names(options, samples, "mask")
+    asked.check_names(options, samples, "mask")
     seen = read(photo)
     unknown = read_mask(mask, *seen.pixels.shape[2:])
     given = seen.pixels.masked_fill(unknown, 0)
     exact = KNOWN_ERROR if float(unknown.float().mean()) > 0.5 else 0.0
     told = exact if noise is None else noise
-    result = _run(seen, Mask(unknown), given, told, None, seed, samples, polish, options)
+    result = asked.run(seen, Mask(unknown), given, told, None, seed, samples, polish, options)
     if noise is not None:
         return result
     kept = torch.where(unknown, result.pixels, seen.pixels)
@@ -154,12 +140,67 @@ def restore(
     **options: Any,
 ) -> Result:
     """Restore what any operator made, Jpeg() as the photo's own file; all else as of `Restorer`."""
-    check_names(options, samples, "operator")
+    asked.check_names(options, samples, "operator")
     seen = None if isinstance(y, Tensor) else read(y)
-    operator = fitted(own(operator, seen), chosen_solver(options, samples))
+    operator = fitted(own(operator, seen), asked.chosen_solver(options, samples))
     photo, pixels = (None, y) if seen is None else measured(seen, operator)
-    hidden, asked = hidden_noise(operator, pixels), (seed, samples, polish, options)
-    return _told(_run(photo, operator, pixels, noise, hidden, *asked), noise)
+    hidden, others = hidden_noise(operator, pixels), (seed, samples, polish, options)
+    return asked.told(asked.run(photo, operator, pixels, noise, hidden, *others), noise)
+
+
+def _by_kernel(
+    seen: Photo,
+    kernel: Any,
+    boundary: Boundary,
+    camera: str | Camera,
+    noise: float | Noise | None,
+    seed: int | Sequence[int],
+    samples: int,
+    polish: bool,
+    options: dict[str, Any],
+) -> Result:
+    """The result by a kernel, or by one that is estimated; NotBlurred, Unknowable."""
+    likeliest = camera_of(seen, camera, asked.chosen_solver(options, samples))
+    cameras = rivals(likeliest) if camera == "auto" else [likeliest]
+    restorer, _ = asked.made(options)
+    found = [] if kernel is not None else blurs_by(seen, cameras, noise, restorer)
+    given = found[0].kernel if found else kernels.as_kernel(kernel)
+    whole = {**options, "by_size": bool(found)}
+
+    def run(guess: Guess, noise: float | Noise | None, *, trial: bool = False) -> Result:
+        weights = guess.blur.kernel if guess.blur else given
+        of = part_of(seen, weights, boundary, known=not found) if trial else seen
+        others = (1, True, trial_options(options)) if trial else (samples, polish, whole)
+        return _deblurred(of, weights, boundary, guess.camera, noise, seed, *others)
+
+    hidden = {one: file_sigma(seen.pixels, one) for one in cameras}
+    by = partial(with_estimate, found) if found else with_kernel
+    return asked.told(by(noise, hidden, run, cost_by(restorer)), noise)
+
+
+def _by_size(
+    seen: Photo,
+    factor: int,
+    filter: Filter,
+    camera: str | Camera,
+    noise: float | Noise | None,
+    seed: int | Sequence[int],
+    samples: int,
+    polish: bool,
+    options: dict[str, Any],
+) -> Result:
+    """The result for a photo `factor` times as large, from what it was made from if it was enlarged
+    by interpolation."""
+    small, how = seen.before, seen.enlargement
+    model = camera_of_small(small, camera, asked.chosen_solver(options, samples))
+    light: LinearOperator = Downsample(factor, filter)
+    if how is not None:
+        light = how.shrinking(factor, filter)
+    hidden, others = small_sigma(small.pixels, model), (seed, samples, polish, options)
+    result = asked.run(seen, _taken(light, model), small.pixels, noise, hidden, *others)
+    if how is not None:
+        result = replace(result, report=result.report | {"enlarged": how.told})
+    return asked.told(result, noise)
 
 
 def _deblurred(
@@ -175,8 +216,8 @@ def _deblurred(
 ) -> Result:
     """The result in the photo's window."""
     light = blur_by(kernel, seen.pixels, boundary)
-    hidden, asked = file_sigma(seen.pixels, model), (seed, samples, polish, options)
-    result = _run(seen, _taken(light, model), seen.pixels, noise, hidden, *asked)
+    hidden, others = file_sigma(seen.pixels, model), (seed, samples, polish, options)
+    result = asked.run(seen, _taken(light, model), seen.pixels, noise, hidden, *others)
     height, width = seen.pixels.shape[2:]
     margins = (result.pixels.shape[2] - height) // 2, (result.pixels.shape[3] - width) // 2
     return result.window(*margins, height, width)
@@ -185,52 +226,3 @@ def _deblurred(
 def _taken(light: LinearOperator, model: Camera | None) -> Operator:
     """The operator with the camera's chain, if there is one."""
     return light if model is None else Exposure(light, model)
-
-
-def _told(result: Result, noise: float | Noise | None) -> Result:
-    """The result with whether there was a camera, and whether its noise was estimated."""
-    used = {**result.report["noise"], "estimated": noise is None}
-    return replace(result, report={"camera": None, **result.report, "noise": used})
-
-
-def _run(
-    photo: Photo | None,
-    operator: Operator,
-    y: Tensor,
-    noise: float | Noise | None,
-    hidden: float | None,
-    seed: int | Sequence[int],
-    samples: int,
-    polish: bool,
-    options: dict[str, Any],
-) -> Result:
-    """The result with a noise, or with what there has to be; hidden: what the file hides."""
-    restorer, rest = made(options, samples)
-    asked = {"seed": seed, "samples": samples, "polish": polish, **rest}
-    result = with_noise(restorer, y, operator, noise, hidden, asked)
-    return result if photo is None else result.of(photo)
-
-
-def check_names(options: dict[str, Any], samples: int, *others: str) -> None:
-    """Refuse an unknown solver (ValueError) or option (TypeError) before anything is read.
-
-    others: what the task takes besides, to be named where it is nearest.
-    """
-    given = [name for name, value in options.items() if name not in OWN and value is not None]
-    solvers.check_options(chosen_solver(options, samples), given, also=(*OWN, *CALL, *others))
-
-
-def made(options: dict[str, Any], samples: int = 1) -> tuple[Restorer, dict[str, Any]]:
-    """A restorer from the options that are its own, and those that are left for the solver."""
-    taken = {name: options[name] for name in OWN if name in options}
-    taken["solver"] = chosen_solver(options, samples)
-    rest = {name: value for name, value in options.items() if name not in OWN and value is not None}
-    return Restorer(**taken), rest
-
-
-def chosen_solver(options: dict[str, Any], samples: int) -> Solver:
-    """The solver that the options name; of none named the one for what is asked."""
-    solver = options.get("solver")
-    if solver is None:
-        solver = solvers.default(samples, options.get("fidelity"))
-    return solvers.get(solver) if isinstance(solver, str) else solver

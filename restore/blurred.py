@@ -37,8 +37,10 @@ def blurs_of(
 
     looks: whether it is to be looked for in light, in values, or both: the likelier comes first.
     sigma: standard deviation of its noise on [0, 1], by default what the file hides, or estimated.
-    parts: whether those are looked for, which takes several times as long. NotBlurred, Unknowable.
+    parts: whether those are looked for, which takes several times as long. Of a photo that was
+    enlarged by interpolation, in the pixels that it was made from. NotBlurred, Unknowable.
     """
+    photo = photo.before
     pixels, jpeg = photo.pixels, photo.jpeg
     steps = None if jpeg is None else jpeg.luma_steps(pixels)
     if sigma is None:

@@ -28,7 +28,7 @@ Source = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any] | Tensor
 
 def read(source: Source, *, max_pixels: int = 200_000_000) -> Photo:
     """Read a picture: the path or bytes of a PNG, JPEG, TIFF, WebP or BMP file, a Pillow image, an
-    array (H, W) or (H, W, C), or a tensor (H, W), (C, H, W) or (B, C, H, W).
+    array (H, W) or (H, W, C), or a tensor (H, W), (C, H, W) or (B, C, H, W); a Photo is read.
 
     C is 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha); samples are 8-bit, 16-bit or
     floating point in [0, 1] (measurements may leave it through noise). EXIF orientation is
@@ -36,6 +36,8 @@ def read(source: Source, *, max_pixels: int = 200_000_000) -> Photo:
     max_pixels pixels. PhotoError in one line when it cannot be read, which includes animations,
     CMYK, truncated files and values on another scale; NotEnoughMemory.
     """
+    if isinstance(source, Photo):
+        return source
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
         return from_decoded(

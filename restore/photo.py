@@ -14,6 +14,7 @@ from operators.jpeg import Jpeg, Subsampling
 from restore.compression import compression_of
 from restore.decode import Decoded, PhotoError, Tables
 from restore.encode import Quality, encode, to_pillow
+from restore.enlargement import Enlargement, enlargement
 from restore.exif import without_gps
 
 Kind = Literal["path", "bytes", "pil", "array", "tensor"]
@@ -64,6 +65,19 @@ class Photo:
         if known and 1 <= len(tables) <= 3:
             file = Jpeg(tables, cast(Subsampling, reduced), self.orientation)
         return compression_of(self.pixels, file) or file
+
+    @cached_property
+    def enlargement(self) -> Enlargement | None:
+        """How a single photo was enlarged by interpolation; None where it does not show that."""
+        return enlargement(self.pixels) if len(self.pixels) == 1 else None
+
+    @property
+    def before(self) -> Self:
+        """What the photo was enlarged from, if it was, else itself."""
+        if self.enlargement is None:
+            return self
+        pixels = self.enlargement.undone(self.pixels).clamp(0, 1)
+        return replace(self, pixels=pixels, tables=None, sample_type="float32")
 
     @property
     def quality(self) -> Quality | None:

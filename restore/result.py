@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from restore import uncertainty
+from restore.enlargement import Enlargement
 from restore.images import Photo, write
 
 MEASURED = ("seconds", "peak_memory_bytes")
@@ -90,6 +91,13 @@ class Result:
         report = {**self.report, "size": [width, height]}
         pixels, samples = cut(self.pixels), cut(self.samples)
         return replace(self, pixels=pixels, samples=samples, std=std, report=report, hole=hole)
+
+    def enlarged(self, how: Enlargement) -> "Result":
+        """The same result, enlarged as the photo was that it stands for."""
+        pixels, samples = (how.done(one).clamp(0, 1) for one in (self.pixels, self.samples))
+        std = None if self.std is None else how.done(self.std).clamp(min=0)
+        report = {**self.report, "size": [*reversed(how.image)], "enlarged": how.told}
+        return replace(self, pixels=pixels, samples=samples, std=std, report=report)
 
     def after(self, first: dict[str, Any], noise: float) -> "Result":
         """The same result, which took one of another report before it; noise: allowed for now."""

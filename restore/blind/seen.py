@@ -19,6 +19,7 @@ from restore.noise_level import estimate_sigma
 WINDOW = 384
 """Side of the part that is looked at, in pixels: the one with the strongest edges."""
 _LEAST_NOISE = 1 / (255 * math.sqrt(12))  # the rounding of 8 bits, also where there is none
+_REPEATED = 0.2
 _LEAST_DETAIL = 100  # nats; noise alone has next to none
 
 
@@ -110,6 +111,8 @@ class View(NamedTuple):
 
     def spectrum(self) -> Spectrum:
         """Measure the power of the plane; Unknowable where it shows nothing but noise."""
+        if repeats(self.values):
+            raise Unknowable("image: rows and columns are repeated: enlarged without interpolation")
         known, steps = self.floor, self.floor.steps
         noise = float(estimate_sigma(self.values[None, None]))
         noise = max(min(max(noise, known.least), known.most), _LEAST_NOISE)
@@ -129,6 +132,16 @@ class View(NamedTuple):
                 f" {detail:.0f} nats, {_LEAST_DETAIL} are needed"
             )
         return observed
+
+
+def repeats(plane: Tensor) -> bool:
+    """Whether many rows and columns of a plane (H, W) repeat those before them, flat ones aside."""
+    shares = []
+    for lines in (plane, plane.T):
+        changing = (lines != lines[:, :1]).any(1)[1:]
+        same = (lines.diff(dim=0) == 0).all(1) & changing
+        shares.append(float(same.sum() / changing.sum().clamp(min=1)))
+    return min(shares) > _REPEATED
 
 
 def window_of(grey: Tensor, side: int = WINDOW, clear: Tensor | None = None) -> tuple[int, int]:

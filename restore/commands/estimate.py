@@ -39,7 +39,8 @@ def run(names: list[str], recursive: bool, as_json: bool) -> int:
 
 def estimated(source: str) -> dict[str, Any]:
     """Noise and blur of a photo, JSON-able: sigma and gain on [0, 1], the kernel's family; where it
-    varies, the parts and the file of their kernels; what JPEG compression it shows, if any."""
+    varies, the parts and the file of their kernels; what JPEG compression it shows, and what it was
+    enlarged from, if any."""
     require(source)
     from operators.noise import PoissonGaussian
     from restore import compression
@@ -64,19 +65,24 @@ def estimated(source: str) -> dict[str, Any]:
     }
     if jpeg := photo.jpeg:
         told["jpeg"] = compression.told(jpeg)
+    if how := photo.enlargement:
+        told["enlarged"] = how.told
     try:
         blur = blur_of(photo)
     except (NotBlurred, Unknowable) as error:
         return {**told, "blur": None, "why": " ".join(str(error).split())}
-    parameters, confidence = dict(blur.parameters), blur.confidence
-    named = {"family": blur.family, "parameters": parameters, "confidence": confidence}
-    named |= {"light": blur.light, "kernel_size": list(blur.kernel.shape[-2:])}
+    return {**told, "blur": _named(blur, source)}
+
+
+def _named(blur: Any, source: str) -> dict[str, Any]:
+    named = {name: getattr(blur, name) for name in ("family", "parameters", "confidence", "light")}
+    named["kernel_size"] = list(blur.kernel.shape[-2:])
     rivals = [{"family": one.family, "parameters": dict(one.parameters)} for one in blur.rivals]
     named["rivals"] = rivals
     if blur.kernel.ndim == 4:
         named["parts"] = list(blur.kernel.shape[:2])
         named["kernels"] = _laid(blur.kernel, source)
-    return {**told, "blur": named}
+    return named
 
 
 def _laid(kernel: Any, source: str) -> str | None:
@@ -100,6 +106,9 @@ def _line(told: dict[str, Any]) -> str:
         quality, way = told["jpeg"]["quality"], told["jpeg"]["subsampling"]
         said += f", compressed as a JPEG {f'of quality {quality}, ' if quality else ''}{way}"
         said += " and cropped or turned since" if told["jpeg"]["cropped"] else ""
+    if "enlarged" in told:
+        width, height = told["enlarged"]["size"]
+        said += f", enlarged from {width} x {height} pixels, and of those"
     if blur is None:
         return f"{told['input']}: {said}; {told['why']}"
     of = "light" if blur["light"] else "values"

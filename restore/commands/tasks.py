@@ -107,16 +107,16 @@ class Restored:
 
     def prepare(self) -> None:
         """Refuse wrong arguments, and load the prior, before the first photo."""
-        from restore import api
+        from restore import asked
 
         self.check()
-        api.made(self.arguments)
+        asked.made(self.arguments)
 
     def check(self) -> None:
         """Refuse wrong arguments, as far as that needs no prior."""
-        from restore import api, solvers
+        from restore import asked, solvers
 
-        solver = api.chosen_solver(self.arguments, self.options.samples)
+        solver = asked.chosen_solver(self.arguments, self.options.samples)
         self.arguments["solver"] = solver
         given = self.arguments.keys() - dict(self.options).keys()
         if self.options.fidelity is not None:
@@ -239,5 +239,8 @@ def _judge(job: Job, report: dict[str, Any], progress: Progress) -> None:
         said = f"{blur['family']} blur {numbers}".rstrip()
         sure = "" if blur["confidence"] >= SURE else "; look at the kernel before you trust it"
         progress.say(f"{job.source}: {said}, confidence {blur['confidence']:.2f}{sure}")
+    if how := report.get("enlarged"):
+        width, height = how["size"]
+        progress.say(f"{job.source}: was enlarged from {width} x {height}; restored from those")
     if report.get("halved"):
         progress.say(f"{job.source}: memory was short, the windows shrank to {report['tile']}")

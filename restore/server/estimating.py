@@ -23,7 +23,8 @@ STEPS, KERNEL = 5, "gaussian:1"
 def estimate(
     source: Path, prior: Any, device: str, place: Path, progress: Progress
 ) -> dict[str, Any]:
-    """Compression, noise, blur and a trial's pace, JSON-able; the kernel beside it, as a picture.
+    """Compression, enlargement, noise, blur and a trial's pace, JSON-able; the kernel beside it, as
+    a picture.
 
     prior: its name, or the prior itself. PhotoError; errors of the library.
     """
@@ -35,6 +36,7 @@ def estimate(
         "format": photo.format,
         "depth": photo.depth,
         "jpeg": None if photo.jpeg is None else compression.told(photo.jpeg),
+        "enlarged": photo.enlargement and photo.enlargement.told,
         "noise": _noise(photo),
     }
     progress.step(1, PARTS)
@@ -84,6 +86,7 @@ def _middle(photo: Photo) -> Tensor:
 def _blur(photo: Photo) -> tuple[dict[str, Any], Photo | None]:
     """The blur in words and its picture; or why there is none.
 
+    Of an enlarged photo in the pixels that it was made from, so that nobody can give the kernel.
     One kernel: those of parts take several times as long. may_vary: the job itself looks for them.
     """
     from restore.blind import NotBlurred, Unknowable
@@ -100,7 +103,7 @@ def _blur(photo: Photo) -> tuple[dict[str, Any], Photo | None]:
         "parameters": dict(found.parameters),
         "light": found.light,
         "confidence": found.confidence,
-        "kernel": f"{found.family}:{numbers}" if numbers else None,
+        "kernel": f"{found.family}:{numbers}" if numbers and not photo.enlargement else None,
         "kernel_size": list(found.kernel.shape),
         "may_vary": found.report["reduction"] == 1 and max(photo.pixels.shape[2:]) >= 2 * STEP,
     }

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from operators import Blur, Crop, Decimate, Downsample, kernels
+from operators import Blur, Crop, Decimate, Downsample, Resize, kernels
 from operators.base import ComposedLinear
-from operators.resize import DecimatedBlur, Filter
+from operators.decimate import DecimatedBlur
+from operators.resize import Filter
 from tests.operators.test_laws import lopsided
 
 FILTERS: tuple[Filter, ...] = ("box", "bicubic", "lanczos")
@@ -99,3 +100,39 @@ def test_factors_that_are_none_are_refused(factor: int) -> None:
 def test_an_unknown_filter_is_refused() -> None:
     with pytest.raises(ValueError, match="filter: got 'cubic'; use one of box, bicubic, lanczos"):
         Downsample(2, "cubic")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("factor", [1, 2, 5])
+def test_any_factor_may_be_whole(factor: int, name: Filter) -> None:
+    x = picture(1, 3, 7 * factor, 9 * factor)
+    resize, shrink = Resize((7 * factor, 9 * factor), (7, 9), name), Downsample(factor, name)
+    assert torch.equal(resize(x), shrink(x))
+    assert torch.equal(resize.adjoint(shrink(x)), shrink.adjoint(shrink(x)))
+
+
+def test_factors_that_are_not_whole_are_torchs_inside() -> None:
+    x = picture(1, 3, 37, 50)
+    expected = torch.nn.functional.interpolate(x, (29, 31), mode="bicubic", antialias=True)
+    found = Resize((37, 50), (29, 31))(x)
+    inside = (..., slice(3, -3), slice(3, -3))
+    torch.testing.assert_close(found[inside], expected[inside], atol=1e-12, rtol=0)
+
+
+def test_an_offset_is_what_was_cropped() -> None:
+    """The middle of a picture, seen from the place at which the whole was cut."""
+    x, factors = picture(1, 1, 60, 60), (1.7, 2.3)
+    whole = Resize((60, 60), (35, 26), factors=factors)(x)
+    # Row 10 of the small one is centred on row 17.35 of the large one, here on 17.35 - 8.
+    offsets = (10 * 1.7 - 8, 8 * 2.3 - 11)
+    part = Resize((52, 49), (20, 14), factors=factors, offsets=offsets)(x[..., 8:, 11:])
+    torch.testing.assert_close(part, whole[..., 10:30, 8:22], atol=1e-12, rtol=0)
+
+
+def test_sizes_are_checked() -> None:
+    with pytest.raises(ValueError, match="pass one that is smaller"):
+        Resize((20, 20), (21, 10))
+    with pytest.raises(ValueError, match="pass images of"):
+        Resize((20, 20), (10, 10))(picture(1, 1, 20, 21))
+    with pytest.raises(ValueError, match="filter: got 'area'"):
+        Resize((20, 20), (10, 10), "area")  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ from torch import Tensor
 from operators.measurement import simulate
 from operators.noise import Gaussian
 from operators.seeds import Seeds
-from restore import api, chain
+from restore import api, asked, chain
 from restore.interop.comfyui.widgets import (
     DEFAULT,
     Prior,
@@ -151,7 +151,7 @@ class _Restoring(io.ComfyNode):  # type: ignore[misc, unused-ignore]
         options |= {"solver": solver} if solver != DEFAULT else {}
         restored, reports = [], []
         for k, told in enumerate(cls.told(len(pixels), **given)):
-            chosen = watched(api.chosen_solver(options, 1), k, len(pixels))
+            chosen = watched(asked.chosen_solver(options, 1), k, len(pixels))
             arguments = {**told, **options, "solver": chosen, "seed": seed + k}
             result = getattr(api, cls.task)(pixels[k : k + 1], **arguments)
             restored.append(result.pixels)

@@ -156,7 +156,8 @@ function aboutBlur() {
   if (page.looking === "asking") {
     return [h("p", { class: "row" }, h("span", { class: "spin" }), t("looking"))];
   }
-  const why = page.found?.report.why;
+  const { why, enlarged } = page.found?.report ?? {};
+  if (why && enlarged) return [h("p", { text: t("about.enlarged") })];
   if (why) {
     const sharp = why.includes("no blur");
     return [h("div", { class: "message warn small" }, icon("warn"),

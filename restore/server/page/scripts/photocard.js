@@ -19,6 +19,7 @@ export function photoCard() {
       ["size", `${width} × ${height} (${megapixels(width, height)} MP)`]];
     if (report) rows.push(["kind", t("bits", { format: report.format, depth: report.depth })]);
     if (report?.jpeg) rows.push(["compressed", compression(report.jpeg)]);
+    if (report?.enlarged) rows.push(["enlarged", before(report.enlarged)]);
     const larger = enlargement();
     if (larger > 1) rows.push(["becomes", `${width * larger} × ${height * larger}`]);
     facts.replaceChildren(...rows.flatMap(([word, value]) => [
@@ -37,4 +38,9 @@ function compression(jpeg) {
   const word = quality === null ? "jpeg_unusual" : "jpeg";
   const told = t(word, { quality: quality ?? "", subsampling });
   return cropped ? t("jpeg_cropped", { told }) : told;
+}
+
+/** @param {import("./types.js").Enlarged} enlarged */
+function before({ size: [width, height] }) {
+  return t("enlarged_from", { width, height });
 }

@@ -47,11 +47,14 @@
  *
  * @typedef {{quality: number | null, subsampling: string, cropped: boolean}} Compression
  *
+ * @typedef {{factors: [number, number], filter: string, size: [number, number]}} Enlarged
+ *
  * @typedef {object} Estimate
  * @property {[number, number]} size
  * @property {string} format
  * @property {number} depth
  * @property {Compression | null} jpeg
+ * @property {Enlarged | null} enlarged
  * @property {{sigma: number, confidence: number, gain: number | null, read_sigma: number | null}}
  *   noise
  * @property {{family: string, parameters: {[name: string]: number}, confidence: number,
