@@ -107,6 +107,12 @@ class BenchCertificate(Declared):
     seed: int = Field(0, ge=0, description="Of the noise.")
 
 
+class BenchEnlarged(Declared):
+    """Measure how often pixels tell that they were enlarged, and what that gains."""
+
+    limit: int | None = Field(4, ge=1, description="Photos a set; the first is restored.")
+
+
 class BenchShake(Declared):
     """Measure blur that varies over the photo: of a camera that turned while it was shaken."""
 
