@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from skimage import data
 
 from operators import PoissonGaussian, Seeds, kernels
 from restore.blind import correlation
@@ -57,6 +58,20 @@ def test_a_compression_is_told(folder: Path, photomend: Command) -> None:
     Image.open("copy.png").crop((3, 5, 128, 128)).save("part.png")
     said = photomend("estimate", "part.png").out
     assert "quality 80, 4:2:0 and cropped or turned since; " in said
+
+
+def test_what_a_photo_was_enlarged_from_is_told(folder: Path, photomend: Command) -> None:
+    small = Image.fromarray(data.astronaut()[80:160, 180:260])
+    small.resize((160, 160), Image.Resampling.BICUBIC).save("large.png")
+    said = photomend("estimate", "large.png").out
+    assert ", enlarged from 80 x 80 pixels, and of those; image: no blur" in said
+    told = json.loads(photomend("estimate", "--json", "large.png").out)
+    assert told["size"] == [160, 160] and told["blur"] is None
+    assert told["enlarged"] == {"factors": [2, 2], "filter": "bicubic", "size": [80, 80]}
+    outcome = photomend("deblur", "large.png", "--steps", "4", "-o", "out.png")
+    assert outcome.code == 0
+    assert "large.png: was enlarged from 80 x 80; restored from those" in outcome.err
+    assert read("out.png").pixels.shape == (1, 3, 160, 160)
 
 
 def test_tiny_and_bad_files_stop_nothing(folder: Path, photomend: Command) -> None:

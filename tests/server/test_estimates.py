@@ -60,6 +60,20 @@ def test_an_estimate_tells_the_compression(server: Live) -> None:
     )  # fmt: skip
     report = server.http.get(answer.json()["links"]["result"], headers=JSON).json()
     assert report["jpeg"] == {"quality": 70, "subsampling": "4:2:0", "cropped": False}
+    assert report["enlarged"] is None
+
+
+def test_an_estimate_tells_what_a_photo_was_enlarged_from(server: Live) -> None:
+    file = io.BytesIO()
+    small = Image.fromarray((255 * scene(64)[0, 0]).byte().numpy())
+    small.resize((128, 128), Image.Resampling.BICUBIC).save(file, "PNG")
+    answer = server.http.post(
+        "/v1/jobs", data={"task": "estimate"}, files={"image": ("a.png", file.getvalue())},
+        headers=WAIT,
+    )  # fmt: skip
+    report = server.http.get(answer.json()["links"]["result"], headers=JSON).json()
+    assert report["enlarged"] == {"factors": [2, 2], "filter": "bicubic", "size": [64, 64]}
+    assert report["size"] == [128, 128] and report["blur"] is None
 
 
 def test_a_photo_that_tells_nothing_says_why(server: Live) -> None:
