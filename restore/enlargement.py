@@ -32,7 +32,7 @@ SHORT, LONG, LINES = 128, 192, 384
 MIDDLE = 1024
 """Lines of a photo that are looked through."""
 _DOUBT = 1.2  # of the contrast in a short part
-_CLOSE, _AS_MUCH = 0.02, 0.95
+_CLOSE, _AS_MUCH, _AS_FAR = 0.02, 0.95, 1.2
 _PEAKS, _AROUND, _LEAST_FREQUENCY = 3, 31, 0.1
 _ROUNDING = 0.05 / 255  # a difference below it tells nothing
 _RIDGE = 1e-4
@@ -100,6 +100,8 @@ def enlargement(pixels: Tensor) -> Enlargement | None:
     if not right.shown:
         return None
     down = _axis(_middle(pixels.mT))
+    if abs(down.factor / right.factor - 1) > _CLOSE:
+        return None  # two chances
     return Enlargement(down, right, (pixels.shape[2], pixels.shape[3])) if down.shown else None
 
 
@@ -122,11 +124,15 @@ def _axis(plane: Tensor) -> Axis:
     sure = [_seen(*long, factor, name) for factor in close for name in FILTERS]
     best = max(sure)
     if best.filter == "nearest":
-        # Every other pixel twice is what a factor of 3 / 2 gives as well as one of 3.
+        # Every other pixel twice is what a factor of 3 / 2 gives as well as one of 3, or 3.01.
         alike = [one for one in sure if one.filter == "nearest"]
-        return max(alike, key=lambda one: (one.contrast**2 >= best.contrast, one.factor))
+        return max(alike, key=lambda one: (one.contrast**_AS_FAR >= best.contrast, *_simple(one)))
     same = [one for one in sure if one.factor == best.factor]
     return next(one for one in same if one.contrast >= _AS_MUCH * best.contrast)
+
+
+def _simple(one: Axis) -> tuple[bool, float]:
+    return len(_offsets(one.factor)) != _PHASES, one.factor
 
 
 def _apart(seen: list[Axis]) -> list[Axis]:

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from operators.resize import bicubic, lanczos
 
-LEAST, LEAST_OF_BLOCKS = 1.4, 5.0
+LEAST, LEAST_OF_BLOCKS = 1.5, 5.0
 """Times that wrong phases leave more than the right one, from which on a photo was enlarged; and by
 a factor that the blocks of a JPEG give as well."""
-_CLOSE = 0.02
+_BLOCKS = 0.06  # of frequencies, by which 8 / 7 and others of blocks are missed
 _BORDER = 8
 _BEYOND, _TOUCHED = 3, 0.01  # pixels beyond a part that tell of it, and how much they have to
 _LEAST_FREEDOM = 1e-4
@@ -56,9 +56,9 @@ class Axis(NamedTuple):
     @property
     def shown(self) -> bool:
         """Whether the contrast is enough: a JPEG drops a few of the 8 frequencies of its blocks,
-        and what is left is as if enlarged by 8 / 7, 8 / 6 or 8 / 5."""
+        and what is left is as if enlarged by 8 / 7 or 8 / 6."""
         ratio = 8 / self.factor
-        like_blocks = 4.5 < ratio and abs(ratio - round(ratio)) < _CLOSE
+        like_blocks = ratio > 5.5 and abs(ratio - round(ratio)) < _BLOCKS
         return self.contrast >= (LEAST_OF_BLOCKS if like_blocks else LEAST)
 
     def side(self, count: int) -> int:

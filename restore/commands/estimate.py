@@ -39,8 +39,8 @@ def run(names: list[str], recursive: bool, as_json: bool) -> int:
 
 def estimated(source: str) -> dict[str, Any]:
     """Noise and blur of a photo, JSON-able: sigma and gain on [0, 1], the kernel's family; where it
-    varies, the parts and the file of their kernels; what JPEG compression it shows, and what it was
-    enlarged from, if any."""
+    varies, the parts and the file of their kernels; what JPEG compression it shows, if any; and
+    what it was enlarged from, of which all but the compression is then told."""
     require(source)
     from operators.noise import PoissonGaussian
     from restore import compression
@@ -51,7 +51,7 @@ def estimated(source: str) -> dict[str, Any]:
     from restore.preparation import at_least
 
     photo = read(read_source(source))
-    pixels = at_least(16, photo.pixels)
+    pixels = at_least(16, photo.before.pixels)
     noise = estimate_noise(pixels)
     gain = noise.gain if isinstance(noise, PoissonGaussian) else None
     told: dict[str, Any] = {
@@ -99,16 +99,17 @@ def _laid(kernel: Any, source: str) -> str | None:
 
 def _line(told: dict[str, Any]) -> str:
     noise, blur = told["noise"], told["blur"]
-    said = f"noise {noise['sigma']:.4f} ({255 * noise['sigma']:.1f}/255)"
+    said = ""
+    if "enlarged" in told:
+        width, height = told["enlarged"]["size"]
+        said = f"enlarged from {width} x {height} pixels, and of those "
+    said += f"noise {noise['sigma']:.4f} ({255 * noise['sigma']:.1f}/255)"
     if noise["gain"] is not None:
         said += f", shot noise of gain {noise['gain']:.4f} and sigma {noise['read_sigma']:.4f}"
     if "jpeg" in told:
         quality, way = told["jpeg"]["quality"], told["jpeg"]["subsampling"]
         said += f", compressed as a JPEG {f'of quality {quality}, ' if quality else ''}{way}"
         said += " and cropped or turned since" if told["jpeg"]["cropped"] else ""
-    if "enlarged" in told:
-        width, height = told["enlarged"]["size"]
-        said += f", enlarged from {width} x {height} pixels, and of those"
     if blur is None:
         return f"{told['input']}: {said}; {told['why']}"
     of = "light" if blur["light"] else "values"

@@ -37,7 +37,7 @@ def estimate(
         "depth": photo.depth,
         "jpeg": None if photo.jpeg is None else compression.told(photo.jpeg),
         "enlarged": photo.enlargement and photo.enlargement.told,
-        "noise": _noise(photo),
+        "noise": _noise(photo.before),
     }
     progress.step(1, PARTS)
     began = time.monotonic()

@@ -64,7 +64,8 @@ def test_what_a_photo_was_enlarged_from_is_told(folder: Path, photomend: Command
     small = Image.fromarray(data.astronaut()[80:160, 180:260])
     small.resize((160, 160), Image.Resampling.BICUBIC).save("large.png")
     said = photomend("estimate", "large.png").out
-    assert ", enlarged from 80 x 80 pixels, and of those; image: no blur" in said
+    assert said.startswith("large.png: enlarged from 80 x 80 pixels, and of those noise 0.0")
+    assert "; image: no blur" in said
     told = json.loads(photomend("estimate", "--json", "large.png").out)
     assert told["size"] == [160, 160] and told["blur"] is None
     assert told["enlarged"] == {"factors": [2, 2], "filter": "bicubic", "size": [80, 80]}
