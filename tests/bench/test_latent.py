@@ -78,6 +78,7 @@ def bench(out: Path, **changed: Any) -> dict[str, Any]:
     )
 
 
+@pytest.mark.slow
 def test_every_configuration_is_trained_once_measured_and_compared(
     out: Path, tiny: list[str]
 ) -> None:

@@ -110,7 +110,8 @@ def test_a_full_disk_leaves_nothing_and_ends_the_run(
     stop_in(monkeypatch, "restore.images.os.fsync", full)
     outcome = photomend("deblur", photo, "other.png", *KERNEL, "--steps", 1)
     assert outcome.code == 1
-    (line,) = outcome.err.splitlines()
+    told = [line for line in outcome.err.splitlines() if ": step " not in line]  # of a busy machine
+    (line,) = told
     assert "photo.deblurred.png" in line
     assert "No space left" in line
     assert {path.name for path in Path().iterdir()} == {"photo.png", "other.png"}

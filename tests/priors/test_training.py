@@ -404,7 +404,10 @@ def test_the_rate_rises_stays_and_falls(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # diffusers' own
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(
+    "target",
+    [pytest.param(t, marks=[pytest.mark.slow] * (t != "flow_prediction")) for t in TARGETS],
+)
 def test_both_stages_give_a_prior_that_diffusers_loads_and_samples(
     folder: Path, first_stage: Path, tmp_path: Path, target: str
 ) -> None:
@@ -493,6 +496,7 @@ def command(folder: Path, out: Path, *more: str) -> list[str]:
     return ["-m", "restore.cli", *stage, "--batch", "4", "--precision", "fp32", *more]
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_weights(
     folder: Path, first_stage: Path, tmp_path: Path
 ) -> None:

@@ -98,7 +98,8 @@ def test_only_images_with_white_have_headroom() -> None:
     assert open_ended.headroom(Measurement(y, open_ended, noise)) is None
 
 
-@pytest.mark.parametrize("noise", [0.0, pytest.param(0.02, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("noise", [0.0, 0.02])
 def test_enlarging_a_jpeg_undoes_its_compression(noise: float) -> None:
     x = lit(192).clamp(max=1)
     small = Gaussian(noise).sample(Downsample(2)(x), Seeds(0)).clamp(0, 1)

@@ -133,6 +133,7 @@ def test_little_pictures_and_flat_ones_tell_nothing() -> None:
     assert enlargement(torch.full((1, 3, 128, 128), 0.5)) is None
 
 
+@pytest.mark.slow
 def test_a_photo_that_was_blurred_before_it_was_enlarged_is_deblurred_as_it_was() -> None:
     soft = picture(blurred(kernels.disk(3), side=160))
     y = soft.resize((2 * soft.width, 2 * soft.height), WAYS["bicubic"])
@@ -149,7 +150,7 @@ def decibels(x: Tensor, y: Tensor) -> float:
     return -20 * math.log10(error(x, y) / 255)
 
 
-@pytest.mark.parametrize("times", [1.5, 2])
+@pytest.mark.parametrize("times", [1.5, pytest.param(2, marks=pytest.mark.slow)])
 def test_an_enlarged_photo_is_restored_from_what_was_there(times: float) -> None:
     truth = Image.fromarray(data.astronaut()[60:204, 160:304])
     before = truth.resize((round(144 / times),) * 2, Image.Resampling.LANCZOS)

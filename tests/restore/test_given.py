@@ -204,6 +204,7 @@ def test_pictures_tell_a_kernel_from_one_that_is_nearly_right() -> None:
     assert found is not None and found.far
 
 
+@pytest.mark.slow
 def test_a_part_of_a_photo_that_was_turned_has_its_blocks() -> None:
     right, near = (kernels.motion(13, angle) for angle in (30, 40))
     camera = Camera(jpeg=Jpeg(85, orientation=6))

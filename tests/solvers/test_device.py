@@ -121,6 +121,7 @@ def on_the_card(x: Tensor) -> Callable[..., Tensor]:
     return lambda self, like, sample: torch.randn(like.shape, device=like.device).to(like.dtype)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("name", SOME)
 def test_no_step_waits_for_an_imagined_card(name: str, monkeypatch: pytest.MonkeyPatch) -> None:

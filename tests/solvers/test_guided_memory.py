@@ -91,7 +91,9 @@ def measured(side: int, device: str) -> Measurement[Blur]:
 
 
 @pytest.mark.usefixtures("quiet")
-@pytest.mark.parametrize("side", LIMITS)
+@pytest.mark.parametrize(
+    "side", [pytest.param(n, marks=[pytest.mark.slow] * (n > 512)) for n in LIMITS]
+)
 @pytest.mark.parametrize("checkpointing", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_dps_fits_into_a_card(
     side: int, checkpointing: bool, shaped: Callable[[bool], Any]

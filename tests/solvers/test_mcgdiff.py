@@ -19,7 +19,10 @@ from tests.solvers.toys import OPERATORS, SCHEDULES, Counting, Mixed, last
 EYE = torch.eye(SIZE, dtype=torch.float64)
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=list(SCHEDULES))
+@pytest.mark.parametrize(
+    "schedule",
+    [pytest.param(s, id=n, marks=[pytest.mark.slow] * (n != "vp")) for n, s in SCHEDULES.items()],
+)
 def test_many_particles_are_the_posterior(schedule: Schedule) -> None:
     prior, measurement = problem(schedule)
     *_, cloud = mcgdiff(measurement, prior, OneStream(1), steps=200, particles=4000)

@@ -93,7 +93,9 @@ def test_on_isotropic_priors_it_is_moment_matching_but_for_the_weight(
     torch.testing.assert_close(found, share * full, rtol=0, atol=1e-4 * full.abs().max().item())
 
 
-@pytest.mark.parametrize("decoded", [True, False], ids=["latent", "pixel"])
+@pytest.mark.parametrize(
+    "decoded", [pytest.param(True, marks=pytest.mark.slow), False], ids=["latent", "pixel"]
+)
 def test_it_is_exact_where_the_prior_leaves_all_open(decoded: bool, precise: None) -> None:
     schedule = SCHEDULES["flow"]
     narrow, measurement = problem(schedule, decoded)

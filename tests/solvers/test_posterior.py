@@ -269,7 +269,8 @@ def assert_documented(name: str, found: dict[str, float], tolerance: dict[str, f
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=slow if n == "mcgdiff" else ()) for n in solvers.names()]
+    "name",
+    [pytest.param(n, marks=slow if n in ("mcgdiff", "tds") else ()) for n in solvers.names()],
 )
 def test_the_figures_are_the_documented_ones(name: str) -> None:
     # 2000 draws leave 0.02 of the mean and the spread, 0.01 of the modes; the table has two digits
@@ -474,7 +475,7 @@ BUGS = {
 }
 CONDITIONAL = Control(("gaussian", "mixture"), lambda size: {"steps": 200}, blind=JACOBIANS)
 PLANTED = [
-    pytest.param(bug, name, kind, marks=slow if control.quick < 2000 else ())
+    pytest.param(bug, name, kind, marks=slow if control.quick < 2000 or name == "mmps" else ())
     for name, control in {"conditional": CONDITIONAL, **EXACT}.items()
     if name == "conditional" or name in solvers.names()
     for kind in control.kinds
