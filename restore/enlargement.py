@@ -21,7 +21,7 @@ from torch import Tensor
 
 from operators.resize import Filter, Resize
 from restore.blind.seen import window_of
-from restore.interpolation import FILTERS, Axis
+from restore.interpolation import FILTERS, Axis, needed
 
 FACTORS = (2.0, 3.0, 4.0, 1.5, 8.0)
 """Tried always: of 2 and 4 the periods tell little, nor of any in the blocks of a JPEG."""
@@ -31,8 +31,8 @@ SHORT, LONG, LINES = 128, 192, 384
 """Of the parts that are explained: pixels along an axis, and lines of them."""
 MIDDLE = 1024
 """Lines of a photo that are looked through."""
-_DOUBT = 1.2  # of the contrast in a short part
-_CLOSE, _AS_MUCH, _AS_FAR = 0.02, 0.95, 1.2
+_DOUBT = 0.8  # of the evidence in a short part
+_CLOSE, _ALIKE, _AS_MUCH, _AS_FAR = 0.02, 0.01, 0.95, 1.2
 _PEAKS, _AROUND, _LEAST_FREQUENCY = 3, 31, 0.1
 _ROUNDING = 0.05 / 255  # a difference below it tells nothing
 _RIDGE = 1e-4
@@ -97,12 +97,14 @@ def enlargement(pixels: Tensor) -> Enlargement | None:
     if min(pixels.shape[2:]) < LEAST_SIDE:
         return None
     right = _axis(_middle(pixels))
-    if not right.shown:
+    if right.evidence < 1:
         return None
     down = _axis(_middle(pixels.mT))
     if abs(down.factor / right.factor - 1) > _CLOSE:
         return None  # two chances
-    return Enlargement(down, right, (pixels.shape[2], pixels.shape[3])) if down.shown else None
+    return (
+        Enlargement(down, right, (pixels.shape[2], pixels.shape[3])) if down.evidence >= 1 else None
+    )
 
 
 def _middle(pixels: Tensor) -> Tensor:
@@ -116,7 +118,7 @@ def _axis(plane: Tensor) -> Axis:
     short, long = _part(plane, SHORT), _part(plane, LONG)
     seen = [_seen(*short, factor, name) for factor in _factors(plane) for name in _FIRST]
     near = _apart(sorted(seen, reverse=True))
-    if near[0].contrast < _DOUBT:
+    if near[0].evidence < _DOUBT:
         return near[0]
     factors = [one.factor for one in near]
     factors += [k * one.factor for one in near if one.filter == "nearest" for k in (2, 3)]
@@ -126,9 +128,9 @@ def _axis(plane: Tensor) -> Axis:
     if best.filter == "nearest":
         # Every other pixel twice is what a factor of 3 / 2 gives as well as one of 3, or 3.01.
         alike = [one for one in sure if one.filter == "nearest"]
-        return max(alike, key=lambda one: (one.contrast**_AS_FAR >= best.contrast, *_simple(one)))
+        return max(alike, key=lambda one: (one.evidence**_AS_FAR >= best.evidence, *_simple(one)))
     same = [one for one in sure if one.factor == best.factor]
-    return next(one for one in same if one.contrast >= _AS_MUCH * best.contrast)
+    return next(one for one in same if one.evidence >= _AS_MUCH * best.evidence)
 
 
 def _simple(one: Axis) -> tuple[bool, float]:
@@ -165,7 +167,7 @@ def _seen(products: Tensor, start: int, factor: float, name: str) -> Axis:
     least = min(rests)
     others = sorted(rest for rest in rests if least < rest < math.inf)
     contrast = others[len(others) // 2] / least if others else 0.0
-    return Axis(contrast, factor, name, offsets[rests.index(least)])
+    return Axis(contrast / needed(factor), factor, name, offsets[rests.index(least)])
 
 
 def _offsets(factor: float) -> list[float]:

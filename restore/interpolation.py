@@ -14,10 +14,12 @@ from torch import Tensor
 
 from operators.resize import bicubic, lanczos
 
-LEAST, LEAST_OF_BLOCKS = 1.5, 5.0
-"""Times that wrong phases leave more than the right one, from which on a photo was enlarged; and by
-a factor that the blocks of a JPEG give as well."""
-_BLOCKS = 0.06  # of frequencies, by which 8 / 7 and others of blocks are missed
+LEAST, LEAST_OF_SMALL, LEAST_OF_BLOCKS = 1.35, 1.6, 5.0
+"""Times that wrong phases leave more than the right one, from which on a photo was enlarged: by
+most factors; below SMALL and near 2; near 8 / 7 and 8 / 6. The blocks of a JPEG that dropped one or
+two, or half, of their 8 frequencies are as if they were enlarged by those."""
+SMALL = 1.2
+_BLOCKS = 0.06  # of frequencies, by which they are missed
 _BORDER = 8
 _BEYOND, _TOUCHED = 3, 0.01  # pixels beyond a part that tell of it, and how much they have to
 _LEAST_FREEDOM = 1e-4
@@ -40,10 +42,10 @@ FILTERS: Final[dict[str, Callable[[Tensor], Tensor]]] = {
 
 
 class Axis(NamedTuple):
-    """Along rows or columns: times that the wrong phases leave more than the right one; the factor,
-    the filter, the pixels cropped before the first."""
+    """Along rows or columns: evidence, 1 if enough; the factor, the filter, the pixels cropped
+    before the first."""
 
-    contrast: float
+    evidence: float
     factor: float
     filter: str
     offset: float
@@ -52,14 +54,6 @@ class Axis(NamedTuple):
     def start(self) -> float:
         """Pixels of the photo by which what it was made from is moved over it."""
         return self.factor * float(self._others(1)[0]) - self.offset
-
-    @property
-    def shown(self) -> bool:
-        """Whether the contrast is enough: a JPEG drops a few of the 8 frequencies of its blocks,
-        and what is left is as if enlarged by 8 / 7 or 8 / 6."""
-        ratio = 8 / self.factor
-        like_blocks = ratio > 5.5 and abs(ratio - round(ratio)) < _BLOCKS
-        return self.contrast >= (LEAST_OF_BLOCKS if like_blocks else LEAST)
 
     def side(self, count: int) -> int:
         """Of how many pixels `count` were made."""
@@ -89,3 +83,12 @@ class Axis(NamedTuple):
         places = self._places(count)
         first, last = round(float(places[0])), round(float(places[-1]))
         return torch.arange(first - beyond, last + beyond + 1).double()
+
+
+def needed(factor: float) -> float:
+    """Times that wrong phases have to leave more than the right one."""
+    kept = 8 / factor
+    whole = abs(kept - round(kept)) < _BLOCKS
+    if whole and round(kept) in (6, 7):
+        return LEAST_OF_BLOCKS
+    return LEAST_OF_SMALL if factor < SMALL or (whole and round(kept) == 4) else LEAST
