@@ -17,7 +17,7 @@ from operators.mask import Mask
 from operators.noise import Noise
 from operators.resize import Downsample, Filter
 from operators.varying import blur_by
-from restore import asked
+from restore.asked import Asked, check_names, made
 from restore.blind import NotBlurred, Unknowable
 from restore.blurred import blurs_by
 from restore.camera import (
@@ -65,14 +65,14 @@ def deblur(
     "srgb", light, no JPEG; a `Camera`. All else: `Restorer`. PhotoError, PriorError, ValueError.
     What was enlarged by interpolation is deblurred as it was before; if sharp, done by `upscale`.
     """
-    asked.check_names(options, samples, "kernel", "boundary", "camera")
-    seen, same = read(photo), (noise, seed, samples, polish)
+    check_names(options, samples, "kernel", "boundary", "camera")
+    seen, asked = read(photo), Asked(noise, seed, samples, polish, options)
     if kernel is not None or seen.enlargement is None:
-        return _by_kernel(seen, kernel, boundary, camera, *same, options)
+        return _by_kernel(seen, kernel, boundary, camera, asked)
     try:
-        before = _by_kernel(seen.before, None, boundary, camera, *same, options)
+        before = _by_kernel(seen.before, None, boundary, camera, asked)
     except (NotBlurred, Unknowable):
-        return _by_size(seen, 1, "bicubic", camera, *same, options)
+        return _by_size(seen, 1, "bicubic", camera, asked)
     return before.enlarged(seen.enlargement).of(seen)
 
 
@@ -95,8 +95,9 @@ def upscale(
     and not compressed; "none"; a `Camera`. Everything else as of `deblur`. A photo that programs
     enlarged before is restored from what it was made from (`restore.enlargement`).
     """
-    asked.check_names(options, samples, "factor", "filter", "camera")
-    return _by_size(read(photo), factor, filter, camera, noise, seed, samples, polish, options)
+    check_names(options, samples, "factor", "filter", "camera")
+    asked = Asked(noise, seed, samples, polish, options)
+    return _by_size(read(photo), factor, filter, camera, asked)
 
 
 def inpaint(
@@ -115,13 +116,13 @@ def inpaint(
     With a noise (standard deviation on [0, 1]) the known pixels are denoised too. Everything else
     as of `deblur`. PhotoError where the mask has another size, or leaves nothing to do.
     """
-    asked.check_names(options, samples, "mask")
+    check_names(options, samples, "mask")
     seen = read(photo)
     unknown = read_mask(mask, *seen.pixels.shape[2:])
     given = seen.pixels.masked_fill(unknown, 0)
     exact = KNOWN_ERROR if float(unknown.float().mean()) > 0.5 else 0.0
     told = exact if noise is None else noise
-    result = asked.run(seen, Mask(unknown), given, told, None, seed, samples, polish, options)
+    result = Asked(told, seed, samples, polish, options).run(seen, Mask(unknown), given, None)
     if noise is not None:
         return result
     kept = torch.where(unknown, result.pixels, seen.pixels)
@@ -140,12 +141,12 @@ def restore(
     **options: Any,
 ) -> Result:
     """Restore what any operator made, Jpeg() as the photo's own file; all else as of `Restorer`."""
-    asked.check_names(options, samples, "operator")
+    check_names(options, samples, "operator")
     seen = None if isinstance(y, Tensor) else read(y)
-    operator = fitted(own(operator, seen), asked.chosen_solver(options, samples))
+    asked = Asked(noise, seed, samples, polish, options)
+    operator = fitted(own(operator, seen), asked.solver)
     photo, pixels = (None, y) if seen is None else measured(seen, operator)
-    hidden, others = hidden_noise(operator, pixels), (seed, samples, polish, options)
-    return asked.told(asked.run(photo, operator, pixels, noise, hidden, *others), noise)
+    return asked.told(asked.run(photo, operator, pixels, hidden_noise(operator, pixels)))
 
 
 def _by_kernel(
@@ -153,29 +154,26 @@ def _by_kernel(
     kernel: Any,
     boundary: Boundary,
     camera: str | Camera,
-    noise: float | Noise | None,
-    seed: int | Sequence[int],
-    samples: int,
-    polish: bool,
-    options: dict[str, Any],
+    asked: Asked,
 ) -> Result:
     """The result by a kernel, or by one that is estimated; NotBlurred, Unknowable."""
-    likeliest = camera_of(seen, camera, asked.chosen_solver(options, samples))
+    likeliest = camera_of(seen, camera, asked.solver)
     cameras = rivals(likeliest) if camera == "auto" else [likeliest]
-    restorer, _ = asked.made(options)
-    found = [] if kernel is not None else blurs_by(seen, cameras, noise, restorer)
+    restorer, _ = made(asked.options)
+    found = [] if kernel is not None else blurs_by(seen, cameras, asked.noise, restorer)
     given = found[0].kernel if found else kernels.as_kernel(kernel)
-    whole = {**options, "by_size": bool(found)}
+    whole = replace(asked, options={**asked.options, "by_size": bool(found)})
+    short = replace(asked, samples=1, polish=True, options=trial_options(asked.options))
 
     def run(guess: Guess, noise: float | Noise | None, *, trial: bool = False) -> Result:
         weights = guess.blur.kernel if guess.blur else given
         of = part_of(seen, weights, boundary, known=not found) if trial else seen
-        others = (1, True, trial_options(options)) if trial else (samples, polish, whole)
-        return _deblurred(of, weights, boundary, guess.camera, noise, seed, *others)
+        wanted = replace(short if trial else whole, noise=noise)
+        return _deblurred(of, weights, boundary, guess.camera, wanted)
 
     hidden = {one: file_sigma(seen.pixels, one) for one in cameras}
     by = partial(with_estimate, found) if found else with_kernel
-    return asked.told(by(noise, hidden, run, cost_by(restorer)), noise)
+    return asked.told(by(asked.noise, hidden, run, cost_by(restorer)))
 
 
 def _by_size(
@@ -183,24 +181,20 @@ def _by_size(
     factor: int,
     filter: Filter,
     camera: str | Camera,
-    noise: float | Noise | None,
-    seed: int | Sequence[int],
-    samples: int,
-    polish: bool,
-    options: dict[str, Any],
+    asked: Asked,
 ) -> Result:
     """The result for a photo `factor` times as large, from what it was made from if it was enlarged
     by interpolation."""
     small, how = seen.before, seen.enlargement
-    model = camera_of_small(small, camera, asked.chosen_solver(options, samples))
+    model = camera_of_small(small, camera, asked.solver)
     light: LinearOperator = Downsample(factor, filter)
     if how is not None:
         light = how.shrinking(factor, filter)
-    hidden, others = small_sigma(small.pixels, model), (seed, samples, polish, options)
-    result = asked.run(seen, _taken(light, model), small.pixels, noise, hidden, *others)
+    hidden = small_sigma(small.pixels, model)
+    result = asked.run(seen, _taken(light, model), small.pixels, hidden)
     if how is not None:
         result = replace(result, report=result.report | {"enlarged": how.told})
-    return asked.told(result, noise)
+    return asked.told(result)
 
 
 def _deblurred(
@@ -208,16 +202,12 @@ def _deblurred(
     kernel: Tensor,
     boundary: Boundary,
     model: Camera | None,
-    noise: float | Noise | None,
-    seed: int | Sequence[int],
-    samples: int,
-    polish: bool,
-    options: dict[str, Any],
+    asked: Asked,
 ) -> Result:
     """The result in the photo's window."""
     light = blur_by(kernel, seen.pixels, boundary)
-    hidden, others = file_sigma(seen.pixels, model), (seed, samples, polish, options)
-    result = asked.run(seen, _taken(light, model), seen.pixels, noise, hidden, *others)
+    hidden = file_sigma(seen.pixels, model)
+    result = asked.run(seen, _taken(light, model), seen.pixels, hidden)
     height, width = seen.pixels.shape[2:]
     margins = (result.pixels.shape[2] - height) // 2, (result.pixels.shape[3] - width) // 2
     return result.window(*margins, height, width)

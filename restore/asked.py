@@ -1,7 +1,7 @@
 """What a caller asks for: the solver and the restorer that options name, and the restoration."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
@@ -17,28 +17,34 @@ from restore.result import Result
 from restore.solvers import Solver
 
 
-def told(result: Result, noise: float | Noise | None) -> Result:
-    """The result with whether there was a camera, and whether its noise was estimated."""
-    used = {**result.report["noise"], "estimated": noise is None}
-    return replace(result, report={"camera": None, **result.report, "noise": used})
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What every call takes: noise, seed, samples, polish, and options of restorer and solver."""
 
+    noise: float | Noise | None
+    seed: int | Sequence[int]
+    samples: int
+    polish: bool
+    options: dict[str, Any]
 
-def run(
-    photo: Photo | None,
-    operator: Operator,
-    y: Tensor,
-    noise: float | Noise | None,
-    hidden: float | None,
-    seed: int | Sequence[int],
-    samples: int,
-    polish: bool,
-    options: dict[str, Any],
-) -> Result:
-    """The result with a noise, or with what there has to be; hidden: what the file hides."""
-    restorer, rest = made(options, samples)
-    asked = {"seed": seed, "samples": samples, "polish": polish, **rest}
-    result = with_noise(restorer, y, operator, noise, hidden, asked)
-    return result if photo is None else result.of(photo)
+    @property
+    def solver(self) -> Solver:
+        """The one that is named, or the one for what is asked."""
+        return chosen_solver(self.options, self.samples)
+
+    def run(
+        self, photo: Photo | None, operator: Operator, y: Tensor, hidden: float | None
+    ) -> Result:
+        """The result with the noise, or with what there has to be; hidden: what the file hides."""
+        restorer, rest = made(self.options, self.samples)
+        others = {"seed": self.seed, "samples": self.samples, "polish": self.polish, **rest}
+        result = with_noise(restorer, y, operator, self.noise, hidden, others)
+        return result if photo is None else result.of(photo)
+
+    def told(self, result: Result) -> Result:
+        """The result with whether there was a camera, and whether its noise was estimated."""
+        used = {**result.report["noise"], "estimated": self.noise is None}
+        return replace(result, report={"camera": None, **result.report, "noise": used})
 
 
 def check_names(options: dict[str, Any], samples: int, *others: str) -> None:
