@@ -67,7 +67,7 @@ class Enlargement(NamedTuple):
 
     def done(self, pixels: Tensor) -> Tensor:
         """Enlarge others (..., h, w) like it."""
-        rows, columns = self._matrices(pixels)
+        rows, columns = map(_whole, self._matrices(pixels))
         return (rows @ pixels.double() @ columns.mT).to(pixels)
 
     def undone(self, pixels: Tensor) -> Tensor:
@@ -81,6 +81,11 @@ class Enlargement(NamedTuple):
             for axis, side in zip((self.down, self.right), self.image, strict=True)
         )
         return down, right
+
+
+def _whole(e: Tensor) -> Tensor:
+    """With pixels that lie halfway, of which E tells nothing, as those before them."""
+    return torch.where(e.sum(1, keepdim=True) == 0, e.roll(1, 0), e)
 
 
 def _inverse(e: Tensor) -> Tensor:
@@ -100,11 +105,9 @@ def enlargement(pixels: Tensor) -> Enlargement | None:
     if right.evidence < 1:
         return None
     down = _axis(_middle(pixels.mT))
-    if abs(down.factor / right.factor - 1) > _CLOSE:
-        return None  # two chances
-    return (
-        Enlargement(down, right, (pixels.shape[2], pixels.shape[3])) if down.evidence >= 1 else None
-    )
+    if down.evidence < 1 or abs(down.factor / right.factor - 1) > _ALIKE:
+        return None
+    return Enlargement(down, right, (pixels.shape[2], pixels.shape[3]))
 
 
 def _middle(pixels: Tensor) -> Tensor:
@@ -186,10 +189,10 @@ def _factors(plane: Tensor) -> list[float]:
         torch.nn.functional.pad(rough[None], (_AROUND // 2,) * 2, mode="replicate"), _AROUND, 1
     )[0]
     power = torch.fft.rfft((rough - smooth) * torch.hann_window(len(rough)).double()).abs()
-    power[: round(_LEAST_FREQUENCY * len(rough))] = 0
+    first = round(_LEAST_FREQUENCY * len(rough))
     found = set(FACTORS)
-    for place in power.topk(_PEAKS).indices.tolist():
-        period = len(rough) / place
+    for place in power[first:].topk(_PEAKS).indices.tolist():
+        period = len(rough) / (first + place)
         for factor in (period, period / (period - 1)):
             found |= {count / (round(count / factor) + k) for k in (-1, 0, 1)}
     return [factor for factor in found if factor > 1]

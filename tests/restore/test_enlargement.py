@@ -127,6 +127,23 @@ def enlargement_by_blocks(y: Tensor) -> float:
     return sorted(rest)[4] / min(rest)
 
 
+def test_what_is_enlarged_again_has_every_pixel() -> None:
+    """Also those halfway between two, of which 2.7 times has some."""
+    y = tensor(large(2.7, "nearest"))
+    how = enlargement(y)
+    assert how is not None
+    again = how.done(how.undone(y))
+    assert float((again - y).abs().median()) < 1e-3
+    assert float(again.mean((0, 1, 2)).min()) > 0.5 * float(y.mean((0, 1, 2)).min())
+    assert float(again.mean((0, 1, 3)).min()) > 0.5 * float(y.mean((0, 1, 3)).min())
+
+
+def test_the_axes_have_to_agree() -> None:
+    x = small()
+    assert enlargement(tensor(x.resize((2 * SIDE, round(2.1 * SIDE)), 3))) is None
+    assert enlargement(tensor(x.resize((2 * SIDE, 2 * SIDE), 3))) is not None
+
+
 def test_little_pictures_and_flat_ones_tell_nothing() -> None:
     assert enlargement(tensor(small(48).resize((95, 95), 3))) is None
     assert enlargement(torch.full((1, 3, 128, 128), 0.5)) is None
