@@ -8,6 +8,8 @@ import zlib
 from functools import cache
 from importlib.metadata import PackageNotFoundError, files
 
+_PIECE = 2**20  # bytes
+
 
 @cache
 def silence_tiff() -> None:
@@ -34,15 +36,28 @@ def silence_opencv() -> None:
 
 
 def intact(png: bytes) -> bool:
-    """Whether the chunks of a PNG have their checksums; of others its library tells the terminal,
-    and has no switch."""
-    place = 8
+    """Whether the chunks of a PNG and its pixels have their checksums; of others its library tells
+    the terminal, and has no switch."""
+    place, pixels = 8, zlib.decompressobj()
     while place + 12 <= len(png):
         (length,) = struct.unpack_from(">I", png, place)
         end = place + 8 + length
         if png[end : end + 4] != struct.pack(">I", zlib.crc32(png[place + 4 : end])):
             return False
         if png[place + 4 : place + 8] == b"IEND":
-            return True
+            return pixels.eof
+        if png[place + 4 : place + 8] == b"IDAT" and not _inflated(pixels, png[place + 8 : end]):
+            return False
         place = end + 4
     return False
+
+
+def _inflated(pixels: "zlib._Decompress", data: bytes) -> bool:
+    """Whether that is the next part of a stream, which is read in small pieces."""
+    try:
+        while data and not pixels.eof:
+            pixels.decompress(data, _PIECE)
+            data = pixels.unconsumed_tail
+    except zlib.error:
+        return False
+    return True

@@ -14,6 +14,7 @@ from PIL import Image
 
 from restore.images import PhotoError, read, read_mask
 from restore.memory import NotEnoughMemory, memory_held
+from restore.silence import intact
 from tests import fuzz_loader
 from tests.fuzz_loader import fuzz, mutated, outcome, seeds
 
@@ -46,12 +47,12 @@ def test_many_mutated_files_in_processes_of_their_own() -> None:
     assert findings == []
 
 
-def png(width: int, height: int, data: bytes, colour: int = 0) -> bytes:
+def png(width: int, height: int, data: bytes, colour: int = 0, depth: int = 8) -> bytes:
     def chunk(kind: bytes, content: bytes) -> bytes:
         checksum = zlib.crc32(content, zlib.crc32(kind))
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
 
-    head = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
+    head = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     body = chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body
 
@@ -64,6 +65,13 @@ def jpeg(width: int, height: int) -> bytes:
     place = data.index(b"\xff\xc0")
     data[place + 5 : place + 9] = struct.pack(">HH", height, width)
     return bytes(data)
+
+
+def test_pixels_that_lack_their_checksum_are_noticed() -> None:
+    data = zlib.compress(bytes(8 * (1 + 8 * 6)))
+    assert intact(png(8, 8, data, 2, 16))
+    assert not intact(png(8, 8, data[:-1] + bytes([data[-1] ^ 1]), 2, 16))
+    assert not intact(png(8, 8, data[:-4], 2, 16))
 
 
 TRAPS = {
