@@ -14,7 +14,7 @@ from operators.base import LinearOperator, Operator
 from operators.convolution import Boundary
 from operators.exposure import Camera, Exposure
 from operators.mask import Mask
-from operators.noise import Noise
+from operators.noise import Gaussian, Noise
 from operators.resize import Downsample, Filter
 from operators.varying import blur_by
 from restore.asked import Asked, check_names, made
@@ -28,11 +28,12 @@ from restore.camera import (
     rivals,
     small_sigma,
 )
-from restore.guessed import Guess, trial_options, with_estimate, with_kernel
+from restore.guessed import with_estimate, with_kernel
 from restore.images import Photo, read, read_mask
 from restore.improbable import cost_by
 from restore.observed import fitted, hidden_noise, measured, own
 from restore.result import Result
+from restore.trials import Guess, trial_options
 
 KNOWN_ERROR = 0.01
 """Noise that a solver is told of exact pixels where fewer than half are known: of pixels that are
@@ -165,10 +166,18 @@ def _by_kernel(
     whole = replace(asked, options={**asked.options, "by_size": bool(found)})
     short = replace(asked, samples=1, polish=True, options=trial_options(asked.options))
 
-    def run(guess: Guess, noise: float | Noise | None, *, trial: bool = False) -> Result:
+    def run(
+        guess: Guess,
+        noise: float | Noise | None,
+        *,
+        trial: bool = False,
+        judged_by: float | None = None,
+    ) -> Result:
         weights = guess.blur.kernel if guess.blur else given
         of = part_of(seen, weights, boundary, known=not found) if trial else seen
         wanted = replace(short if trial else whole, noise=noise)
+        if judged_by is not None:
+            wanted = replace(wanted, options={**wanted.options, "judged_by": Gaussian(judged_by)})
         return _deblurred(of, weights, boundary, guess.camera, wanted)
 
     hidden = {one: file_sigma(seen.pixels, one) for one in cameras}

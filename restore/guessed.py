@@ -1,30 +1,29 @@
 """Results of blur by what had to be guessed: camera, kernel, and the noise that its errors are.
 
-Whether light was blurred, as a camera does it, or the coded values, as programs do, is decided by
-trials, restorations of few steps, where the file does not tell: taken is what makes photo and
-picture likeliest, the one by chi-square, the other by the prior (`restore.improbable`). Of kernels
-estimated of light and of values (`restore.blurred`), and of several families, by chi-square, and
-by evidence where several explain the photo. What is wrong with an estimated kernel counts as noise.
-How much that is, is told by the trial's residual, which is within a tenth of what the whole leaves.
+Cameras, and kernels that were estimated, are told by trials (`restore.trials`). What is wrong with
+an estimated kernel counts as noise. How much that is, is told by the trial's residual, which is
+within a tenth of what the whole leaves.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from operators.exposure import Camera
 from operators.noise import Noise
 from restore.blind import Blind, Unknowable
-from restore.improbable import TRIAL
 from restore.lacking import lacking
-from restore.preparation import OWN
 from restore.result import Result
+from restore.trials import Cost, Guess, Run, chi_square, likeliest, tried
 
 KERNEL_ERROR, PARTS_ERROR = 0.01, 0.02
 """Least noise of a photo whose kernel was estimated: with that of the photo alone its errors become
 stripes. Kernels of parts are less certain, and between them blur is a mixture."""
+CHANGED = 0.02
+"""Noise that is allowed for where weak detail was changed since: errors that are as smooth as that
+do more harm than as much noise. The verdict is by what there is."""
 SAFE, NEAR = 1.15, 1.5
 """Chi-square of a trial from which on the whole might be refused; and up to which as much noise as
 it lacks made the whole consistent wherever it was tried."""
@@ -32,52 +31,7 @@ LOST = 3.0
 """Times the least noise from which on a kernel explains nothing: sharp print was taken for blur."""
 LEAST = 0.2
 """Chi-square of a trial below which there is less noise: with half of it the whole is refused."""
-TOLD = ("family", "parameters", "confidence", "noise", "light")
-FOLLOWED, ALIKE = 0.9, 1.05
-"""Chi-square below which a trial follows the noise, which makes no kernel likelier; and up to how
-many times the least, or that, a kernel explains the photo as well."""
-
-Cost = Callable[[Result], float]
-"""Nats a value by which the prior finds a result improbable."""
-
-
-class Guess(NamedTuple):
-    """A camera, or none for a plain blur, and the estimate of the blur, none if it is known."""
-
-    camera: Camera | None
-    blur: Blind | None = None
-
-    @property
-    def family(self) -> str:
-        """Of the estimate."""
-        return "" if self.blur is None else self.blur.family
-
-    @property
-    def gain(self) -> float:
-        """Nats of evidence for the estimate of light, or of values."""
-        return 0.0 if self.blur is None else self.blur.gain
-
-
-class Run(Protocol):
-    """Restores the photo, wholly or as a trial."""
-
-    def __call__(
-        self, guess: Guess, noise: float | Noise | None, /, *, trial: bool = False
-    ) -> Result:
-        """By a guess, with a noise on [0, 1]."""
-
-
-class Trial(NamedTuple):
-    """A guess, the result of few steps, and what was compared, for the report."""
-
-    guess: Guess
-    result: Result
-    compared: dict[str, dict[str, float]]
-
-    @property
-    def chi_square(self) -> float:
-        """Of what the result leaves."""
-        return _chi_square(self.result)
+TOLD = ("family", "parameters", "confidence", "noise", "light", "changed")
 
 
 class Plan(NamedTuple):
@@ -88,12 +42,6 @@ class Plan(NamedTuple):
     compared: dict[str, dict[str, float]]
 
 
-def trial_options(options: dict[str, Any]) -> dict[str, Any]:
-    """Those of a trial with the same prior, on the same device: few steps of dpir."""
-    own = {name: value for name, value in options.items() if name in OWN}
-    return {**own, **TRIAL, "solver": "dpir"}
-
-
 def with_kernel(
     noise: float | Noise | None, hidden: Mapping[Camera | None, float | None], run: Run, cost: Cost
 ) -> Result:
@@ -101,9 +49,9 @@ def with_kernel(
     guesses = [Guess(camera) for camera in rounds(hidden)[0]]
     if len(guesses) == 1:
         return run(guesses[0], noise)
-    best = _best(guesses, noise, run, cost)
+    best = likeliest(tried(guesses, noise, run), cost)
     if noise is None and (more := lacking(best.result)):  # else only errors would be compared
-        best = _best(guesses, more, run, cost)
+        best = likeliest(tried(guesses, more, run), cost)
     result = run(best.guess, noise)
     return replace(result, report=result.report | best.compared)
 
@@ -129,13 +77,23 @@ def with_estimate(
             f"image: the likeliest blur, {plan.guess.family}, leaves {plan.noise:.3f} of the range"
             " unexplained; if there is another, say which by its kernel"
         )
-    result = run(plan.guess, plan.noise)
-    if noise is None and isinstance(plan.noise, float) and not result.accepted:
-        result = run(plan.guess, _fitting(plan.noise, result))
+    if noise is None and isinstance(plan.noise, float):
+        result = _allowing(plan.guess, plan.noise, run)
+        if not result.accepted:
+            result = _allowing(plan.guess, _fitting(plan.noise, result), run)
+    else:
+        result = run(plan.guess, plan.noise)
     blur = plan.guess.blur or found[0]
     told = {name: getattr(blur, name) for name in TOLD}
     report = {**result.report, "blur": {**told, **blur.report}}
     return replace(result, kernel=blur.kernel.cpu(), report=report | plan.compared)
+
+
+def _allowing(guess: Guess, noise: float, run: Run) -> Result:
+    """The result with a noise that was told by trials, or with more."""
+    if guess.blur is None or not guess.blur.changed or noise >= CHANGED:
+        return run(guess, noise)
+    return run(guess, CHANGED, judged_by=noise)
 
 
 def rounds(cameras: Mapping[Camera | None, Any]) -> list[list[Camera | None]]:
@@ -176,10 +134,10 @@ def _told(
 ) -> tuple[Plan, bool]:
     """The plan with the best guess and the noise there has to be; whether it surely will do."""
     if noise is not None:
-        best = _best(guesses, noise, run, cost)
+        best = likeliest(tried(guesses, noise, run), cost)
         return Plan(best.guess, noise, best.compared), best.result.accepted
     least = max(_least(guess) for guess in guesses)
-    best = _best(guesses, least, run, cost)
+    best = likeliest(tried(guesses, least, run), cost)
     if best.result.accepted and LEAST <= best.chi_square <= SAFE:
         return Plan(best.guess, least, best.compared), True
     plan = Plan(best.guess, _fitting(least, best.result), best.compared)
@@ -198,51 +156,7 @@ def _least(guess: Guess) -> float:
     return max(guess.blur.noise, KERNEL_ERROR if guess.blur.kernel.ndim == 2 else PARTS_ERROR)
 
 
-def _best(guesses: Sequence[Guess], noise: float | Noise | None, run: Run, cost: Cost) -> Trial:
-    """The trial with the best guess; ties for the first.
-
-    Of cameras with a known kernel that which makes photo and picture likeliest. The prior prefers
-    kernels that sharpen less: of estimates for a camera that explain the photo about as well as any
-    the first is taken, of most evidence, and of those for several the one of most; a free one,
-    whose many weights follow noise, only where no other does.
-    """
-    trials = [Trial(guess, run(guess, noise, trial=True), {}) for guess in guesses]
-    if len(trials) == 1:
-        return trials[0]
-    if trials[0].guess.blur is None:
-        nats = [one.chi_square / 2 + cost(one.result) for one in trials]
-        best = trials[nats.index(min(nats))]
-    else:
-        groups = groupby(trials, lambda trial: trial.guess.camera)
-        trials = [_explaining(list(group)) for _, group in groups]
-        nats = [one.chi_square / 2 for one in trials]
-        best = _explaining(trials)
-    if len(trials) == 1:
-        return best
-    told = {_title(one.guess.camera): each for one, each in zip(trials, nats, strict=True)}
-    return best._replace(compared=best.compared | {"camera_trials": told})
-
-
-def _explaining(trials: Sequence[Trial]) -> Trial:
-    """Of trials with estimates that which explains the photo, families of one look in order."""
-    most = ALIKE * min(max(one.chi_square, FOLLOWED) for one in trials)
-    explain = [one for one in trials if one.chi_square <= most]
-    best = min(explain, key=lambda one: (one.guess.family == "free", -one.guess.gain))
-    left = {one.guess.family: one.chi_square for one in trials}
-    return best._replace(compared={"blur_trials": left, **best.compared})
-
-
-def _title(camera: Camera | None) -> str:
-    if camera is None:
-        return "none"
-    return ("srgb" if camera.curve else "values") + (" and jpeg" if camera.jpeg else "")
-
-
 def _fitting(noise: float, result: Result) -> float:
     """The noise that a residual says there was, of which LEAST may be left."""
-    chi_square = _chi_square(result)
-    return noise * math.sqrt(chi_square if chi_square > 1 else min(chi_square / LEAST, 1))
-
-
-def _chi_square(result: Result) -> float:
-    return float(max(result.report["certificate"]["chi_square"]))
+    left = chi_square(result)
+    return noise * math.sqrt(left if left > 1 else min(left / LEAST, 1))

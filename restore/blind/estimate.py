@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from restore.blind.averaged import averaged, correlation, spread
+from restore.blind.changed import REMOVED, UNEVEN, unevenness
 from restore.blind.families import FAMILIES, Candidate, search
 from restore.blind.found import Blind, NotBlurred, enlarged
 from restore.blind.free import free_kernel
@@ -18,6 +19,9 @@ LEAST_SIDE = 64
 SIZES = (15, 21, 31, 41)
 SHARP = 0.6
 """Blur of a smaller standard deviation a direction, in pixels, is none: lenses and pixels do it."""
+DOUBT, DOUBT_OF_BLOCKS = 4.0, 16.0
+"""Nats by which strong frequencies have to speak against the likeliest kernel of all; and against a
+free one of a JPEG, which is as uneven as what was changed, and such a kernel never quite right."""
 _CLEAR = 30.0
 _FREEDOM = 10  # nats that its many weights cost a free kernel: it follows the noise of the spectrum
 _LONE = 100  # nats: by nearly as much may a free kernel of one size chance to suit a sharp photo
@@ -79,16 +83,22 @@ def _found(view: View, noise: float, size: int | None, family: str) -> Blind:
 
 def _blind(view: View, noise: float, size: int | None, family: str) -> Blind:
     view, (top, left) = view.window()
-    spectra = [look.spectrum() for look in (view, *view.continued())]  # refused before the search
+    looks = [view, *view.continued()]
+    spectra = [look.spectrum() for look in looks]  # refused before the search
     free = _free(view, size) if family in ("free", "auto") else []
     found = _shown(spectra, family, free)
-    best = max(found, key=lambda one: one.evidence)
+    best = max(found, key=_evidence)
+    strong = _strong(looks, family, free, best)
+    changed = bool(strong) and unevenness(view, best.kernel) > UNEVEN
+    if changed:
+        found, best = strong, max(strong, key=_evidence)
     evidence = {_title(one): one.evidence for one in found}
     report = {"evidence": evidence, "window": (top, left, *view.plane.shape), "reduction": 1}
 
     def told(one: Candidate) -> Blind:
         sure = _confidence(one, found)
-        return Blind(one.kernel, one.family, _named(one), noise, sure, report)
+        named = (one.family, _named(one))
+        return Blind(one.kernel, *named, noise, sure, report, changed=changed)
 
     rivals = tuple(told(one) for one in _rivals(best, found))
     likeliest = replace(told(best), rivals=rivals)
@@ -101,6 +111,30 @@ def _blind(view: View, noise: float, size: int | None, family: str) -> Blind:
         error.likeliest = None if none else likeliest
         raise error
     return likeliest
+
+
+def _strong(
+    looks: list[View], family: str, free: list[tuple[int, Tensor]], best: Candidate
+) -> list[Candidate]:
+    """The candidates by those frequencies alone at which a photo is far above what may have been
+    removed of it; none where they do not speak against the best of all."""
+    spectra = [look.spectrum(REMOVED) for look in looks]
+    found = _shown(spectra, family, free)
+    other = max(found, key=_evidence)
+    clear = other.evidence > _least(found) and spread(other.kernel) > SHARP
+    against = other.evidence - max(_above(one, best) for one in spectra)
+    blocks = best.family == "free" and looks[0].floor.steps is not None
+    return found if clear and against > (DOUBT_OF_BLOCKS if blocks else DOUBT) else []
+
+
+def _evidence(one: Candidate) -> float:
+    return one.evidence
+
+
+def _above(observed: Spectrum, one: Candidate) -> float:
+    """The evidence for a candidate above no blur."""
+    of, none = observed.evidence([one.kernel.float(), torch.ones(1, 1)]).tolist()
+    return float(of - none) - (_FREEDOM if one.family == "free" else 0)
 
 
 def _least(found: list[Candidate]) -> float:

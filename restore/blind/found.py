@@ -30,7 +30,8 @@ class Blind:
     estimates, times 1 - exp(-evidence / 30). report: the evidence for every candidate, in
     nats above no blur, the window (top, left, height, width) that was looked at, and by how much it
     was reduced for that. rivals: the best of other families that have nearly as much evidence.
-    light: whether it was light that was blurred, not the values that it is coded as.
+    light: whether it was light that was blurred, not the values that it is coded as. changed:
+    whether weak detail was changed since (`restore.blind.changed`); strong detail alone tells it.
     """
 
     kernel: Tensor
@@ -41,6 +42,7 @@ class Blind:
     report: dict[str, Any]
     rivals: tuple["Blind", ...] = ()
     light: bool = False
+    changed: bool = False
 
     @property
     def gain(self) -> float:

@@ -109,8 +109,11 @@ class View(NamedTuple):
         plane, values, slope, clear, floor = self
         return View(of(plane), of(values), of(slope), of(clear), floor)
 
-    def spectrum(self) -> Spectrum:
-        """Measure the power of the plane; Unknowable where it shows nothing but noise."""
+    def spectrum(self, removed: float = 0.0) -> Spectrum:
+        """Measure the power of the plane; Unknowable where it shows nothing but noise.
+
+        removed: standard deviation, of values, of noise that somebody may have removed.
+        """
         if repeats(self.values):
             raise Unknowable("image: rows and columns are repeated: enlarged without interpolation")
         known, steps = self.floor, self.floor.steps
@@ -124,7 +127,7 @@ class View(NamedTuple):
                 f"image: nothing but noise; contrast {contrast:.3f}, noise {noise:.3f} of [0, 1]"
             )
         rounded = None if steps is None else slope * steps
-        observed = spectrum(self.plane, slope * noise, rounded)
+        observed = spectrum(self.plane, slope * noise, rounded, slope * removed)
         detail = float(observed.evidence([torch.ones(1, 1)])) - observed.noise_alone()
         if detail < _LEAST_DETAIL:
             raise Unknowable(

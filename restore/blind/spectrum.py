@@ -108,12 +108,15 @@ class Spectrum:
         return best * (self.pieces * _WEIGHT) - excess**2 / 2
 
 
-def spectrum(plane: Tensor, sigma: float, steps: Tensor | None = None) -> Spectrum:
+def spectrum(
+    plane: Tensor, sigma: float, steps: Tensor | None = None, removed: float = 0.0
+) -> Spectrum:
     """Measure the spectrum of a plane (H, W) of noise sigma, sides of at least 64 pixels.
 
     steps: (8, 8) of the coefficients of blocks of 8 x 8 pixels that the plane was rounded to, as in
     a JPEG, on [0, 1]: rounding is noise too, of another power at each frequency, and where there is
-    no more than that, nothing is known.
+    no more than that, nothing is known. removed: standard deviation of noise that somebody may have
+    removed, and with it what was as weak.
     """
     n = 128 if min(plane.shape) >= 128 else 64
     powers = _welch(plane.double(), n)
@@ -123,8 +126,10 @@ def spectrum(plane: Tensor, sigma: float, steps: Tensor | None = None) -> Spectr
     usable = (radius >= _LEAST_FREQUENCY) & (radius <= 0.5)
     usable &= (right > 1.5 / n) & (down.abs() > 1.5 / n)
     variance = torch.full_like(powers, sigma**2)
-    if steps is not None:
-        rounding = _between(steps.double(), 16 * down.abs(), 16 * right) ** 2 / 12
+    if steps is not None or removed:
+        rounding = torch.full_like(powers, removed**2)
+        if steps is not None:
+            rounding += _between(steps.double(), 16 * down.abs(), 16 * right) ** 2 / 12
         kept = usable & (_smoothed(powers) > 3 * rounding)  # less than half a step becomes 0
         usable = kept if int(kept.sum()) >= _FEWEST else usable
         variance += rounding

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from restore.blind.averaged import correlation
+from restore.blind.changed import REMOVED
 from restore.blind.estimate import SIZES
 from restore.blind.found import Blind
 from restore.blind.free import free_kernels
@@ -65,7 +66,8 @@ def varied(
     if found.report["reduction"] != 1 or max(image.shape[2:]) < 2 * STEP:
         return found
     photo = image.detach().float().cpu()
-    parts = _parts(View.of(photo, sigma, steps, light=found.light))
+    view = View.of(photo, sigma, steps, light=found.light)
+    parts = _parts(view, REMOVED if found.changed else 0.0)
     telling = sum(seen is not None for seen in parts.seen)
     if telling < 2:
         return found
@@ -102,14 +104,14 @@ def _sizes(kernel: Tensor) -> list[int]:
     return [SIZES[nearest], SIZES[other]]
 
 
-def _parts(view: View) -> Parts:
+def _parts(view: View, removed: float) -> Parts:
     height, width = view.plane.shape
     step = max(STEP, math.sqrt(height * width / MOST))
     rows, columns = (max(1, round(side / step)) for side in (height, width))
     spans = itertools.product(_spans(rows, height), _spans(columns, width))
     views = [view.cut(slice(*down), slice(*over)).window()[0] for down, over in spans]
     planes, clear = (torch.stack([getattr(v, name) for v in views]) for name in ("plane", "clear"))
-    return Parts(rows, columns, planes, clear, [_seen(each) for each in views])
+    return Parts(rows, columns, planes, clear, [_seen(one, removed) for one in views])
 
 
 def _spans(count: int, side: int) -> list[tuple[int, int]]:
@@ -120,8 +122,8 @@ def _spans(count: int, side: int) -> list[tuple[int, int]]:
     return [(start, start + size) for start in starts]
 
 
-def _seen(view: View) -> Spectrum | None:
+def _seen(view: View, removed: float) -> Spectrum | None:
     try:
-        return view.spectrum()
+        return view.spectrum(removed)
     except Unknowable:
         return None

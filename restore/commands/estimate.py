@@ -14,6 +14,7 @@ from restore.commands.failure import Failure, overall, understood
 from restore.commands.files import STREAM, gather, inspect, read_source, require
 
 TAG = ".estimated"
+BLUR = ("family", "parameters", "confidence", "light", "changed")
 
 
 def run(names: list[str], recursive: bool, as_json: bool) -> int:
@@ -75,7 +76,7 @@ def estimated(source: str) -> dict[str, Any]:
 
 
 def _named(blur: Any, source: str) -> dict[str, Any]:
-    named = {name: getattr(blur, name) for name in ("family", "parameters", "confidence", "light")}
+    named = {name: getattr(blur, name) for name in BLUR}
     named["kernel_size"] = list(blur.kernel.shape[-2:])
     rivals = [{"family": one.family, "parameters": dict(one.parameters)} for one in blur.rivals]
     named["rivals"] = rivals
@@ -118,6 +119,7 @@ def _line(told: dict[str, Any]) -> str:
         rows, columns = blur["parts"]
         named += f", a kernel for each of {rows} x {columns} parts"
         named += f" in {blur['kernels']}" if blur["kernels"] else ""
+    named += "; noise was removed since, or it is of a video" if blur["changed"] else ""
     others = " or ".join(f"{one['family']} {_numbers(one)}".rstrip() for one in blur["rivals"])
     tried = f"; nearly as likely, and tried by deblur: {others}" if others else ""
     return f"{told['input']}: {said}; {named}, confidence {blur['confidence']:.2f}{tried}"

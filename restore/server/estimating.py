@@ -102,6 +102,7 @@ def _blur(photo: Photo) -> tuple[dict[str, Any], Photo | None]:
         "family": found.family,
         "parameters": dict(found.parameters),
         "light": found.light,
+        "changed": found.changed,
         "confidence": found.confidence,
         "kernel": f"{found.family}:{numbers}" if numbers and not photo.enlargement else None,
         "kernel_size": list(found.kernel.shape),

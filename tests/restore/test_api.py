@@ -26,9 +26,10 @@ from operators.seeds import Seeds
 from operators.tone import Gamma
 from restore.bench.seams import edge
 from restore.blind import Blind, NotBlurred, Unknowable, correlation
-from restore.guessed import KERNEL_ERROR, Guess, with_estimate
+from restore.guessed import CHANGED, KERNEL_ERROR, with_estimate
 from restore.preparation import padding
 from restore.result import Result
+from restore.trials import Guess
 from tests.drawings import blurred, scene
 
 FAST: dict[str, Any] = {"steps": 2, "device": "cpu", "dtype": "float32"}
@@ -421,7 +422,9 @@ def test_the_errors_of_an_estimated_kernel_count_as_noise(
 ) -> None:
     left, tried = iter(residuals), []
 
-    def run(guess: Guess, noise: Any, /, *, trial: bool = False) -> Result:
+    def run(
+        guess: Guess, noise: Any, /, *, trial: bool = False, judged_by: float | None = None
+    ) -> Result:
         tried.append((guess.camera, pytest.approx(noise / KERNEL_ERROR), trial))
         return left_over(next(left), by=guess.camera)
 
@@ -443,7 +446,9 @@ def test_a_kernel_that_explains_too_little_is_refused(
 ) -> None:
     left = iter(residuals)
 
-    def run(guess: Guess, noise: Any, /, *, trial: bool = False) -> Result:
+    def run(
+        guess: Guess, noise: Any, /, *, trial: bool = False, judged_by: float | None = None
+    ) -> Result:
         return left_over(next(left), by=guess.camera)
 
     blind = Blind(torch.ones(1, 1), "disk", {"radius": 1.0}, 0.001, 0.9, {"evidence": {}})
@@ -473,7 +478,9 @@ def test_families_of_like_evidence_are_tried(left: dict[str, float], expected: A
         for n, name in enumerate(families)
     )
 
-    def run(guess: Guess, noise: Any, /, *, trial: bool = False) -> Result:
+    def run(
+        guess: Guess, noise: Any, /, *, trial: bool = False, judged_by: float | None = None
+    ) -> Result:
         name = guess.family + ("" if guess.camera else " none")
         return left_over(left.get(name, 2.0), family=guess.family, by=guess.camera)
 
@@ -486,6 +493,30 @@ def test_families_of_like_evidence_are_tried(left: dict[str, float], expected: A
     assert [*result.report["blur_trials"]] == families
     assert set(result.report["camera_trials"]) == {"srgb", "none"}
     assert result.report["blur"]["light"] == (expected[1] is CAMERA)
+
+
+@pytest.mark.parametrize(
+    ("noise", "changed", "expected"),
+    [
+        (None, True, (CHANGED, pytest.approx(KERNEL_ERROR))),
+        (None, False, (KERNEL_ERROR, None)),
+        (0.005, True, (0.005, None)),
+    ],
+)
+def test_changed_detail_is_allowed_for_and_judged_by_its_noise(
+    noise: float | None, changed: bool, expected: Any
+) -> None:
+    asked = []
+
+    def run(
+        guess: Guess, noise: Any, /, *, trial: bool = False, judged_by: float | None = None
+    ) -> Result:
+        asked.append((noise, judged_by))
+        return left_over(0.5, by=guess.camera)
+
+    blind = Blind(torch.ones(1, 1), "disk", {}, 0.001, 0.9, {"evidence": {}}, changed=changed)
+    report = with_estimate([blind], noise, {None: None}, run, no_cost).report
+    assert asked[-1] == expected and report["blur"]["changed"] is changed
 
 
 def test_a_sharp_photo_has_no_blur_to_be_estimated() -> None:

@@ -150,8 +150,9 @@ function aboutBlur() {
   const blur = foundBlur();
   if (blur) {
     const more = blur.varying ? "parts_shown" : blur.may_vary ? "parts_may" : null;
+    const notes = [blur.changed && "weak_changed", more].filter((key) => key);
     return [h("p", { text: described(blur) }), sureness(blur.confidence),
-      ...(more ? [h("p", { class: "small quiet", text: t(more) })] : [])];
+      ...notes.map((key) => h("p", { class: "small quiet", text: t(String(key)) }))];
   }
   if (page.looking === "asking") {
     return [h("p", { class: "row" }, h("span", { class: "spin" }), t("looking"))];

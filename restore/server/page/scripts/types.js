@@ -58,7 +58,8 @@
  * @property {{sigma: number, confidence: number, gain: number | null, read_sigma: number | null}}
  *   noise
  * @property {{family: string, parameters: {[name: string]: number}, confidence: number,
- *   kernel: string | null, kernel_size: [number, number], may_vary: boolean} | null} blur
+ *   kernel: string | null, kernel_size: [number, number], changed: boolean,
+ *   may_vary: boolean} | null} blur
  * @property {string | null} why
  *
  * @typedef {object} Cost

@@ -1,0 +1,74 @@
+"""Photos of which weak detail was changed after they had been blurred: strong detail tells how."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from skimage import data
+from torch import Tensor
+
+import restore
+from operators import Blur, kernels
+from restore.blind import correlation, estimate_kernel
+from restore.blind.changed import UNEVEN, unevenness
+from restore.blind.seen import View
+from restore.guessed import CHANGED
+
+MOTION = kernels.motion(13, 30)
+NOISE = 0.03
+
+
+def photo(noise: float) -> tuple[Tensor, Tensor]:
+    """A cat, and what became of it by motion and noise: (1, 3, H, W), 8 bits."""
+    sharp = torch.tensor(data.chelsea()[10:290, 85:365]).permute(2, 0, 1)[None] / 255
+    y = Blur(MOTION, "valid")(sharp)
+    y = y + noise * torch.randn(y.shape, generator=torch.Generator().manual_seed(0))
+    middle = sharp[..., 6:-6, 6:-6]
+    return middle[..., : y.shape[2], : y.shape[3]], (y.clamp(0, 1) * 255).round() / 255
+
+
+def denoised(y: Tensor) -> Tensor:
+    """As a camera leaves it, without most of its noise."""
+    pixels = (y[0].permute(1, 2, 0) * 255).byte().numpy()
+    clean = cv2.fastNlMeansDenoisingColored(np.ascontiguousarray(pixels), None, 6, 8, 5, 15)
+    return torch.tensor(clean).permute(2, 0, 1)[None] / 255
+
+
+def test_a_photo_without_its_noise_is_told_by_its_strong_detail() -> None:
+    found = estimate_kernel(denoised(photo(NOISE)[1]))
+    assert found.changed and found.family == "motion"
+    assert correlation(found.kernel, MOTION) > 0.98
+
+
+def test_of_a_photo_with_its_noise_all_detail_tells() -> None:
+    found = estimate_kernel(photo(0.01)[1])
+    assert not found.changed and found.family == "motion"
+    assert correlation(found.kernel, MOTION) > 0.99
+
+
+@pytest.mark.parametrize("light", [True, False])
+def test_noise_is_even_and_what_a_filter_leaves_is_not(light: bool) -> None:
+    noisy = photo(NOISE)[1]
+    even, uneven = (
+        unevenness(View.of(y, None, None, light=light), MOTION) for y in (noisy, denoised(noisy))
+    )
+    assert 1 < even < UNEVEN < uneven
+    small = View.of(noisy[..., :64, :64], None, None, light=light)
+    assert unevenness(small, MOTION) == 1
+
+
+@pytest.mark.slow
+def test_more_than_its_noise_is_allowed_for() -> None:
+    sharp, noisy = photo(NOISE)
+    changed = denoised(noisy)
+    result = restore.deblur(changed, solver="dpir", steps=6)
+    assert result.report["blur"]["changed"]
+    assert result.report["noise"]["model"] == f"Gaussian(sigma={CHANGED})"
+    assert result.report["certificate"]["sigma"] < CHANGED and result.accepted
+
+    def error(pixels: Tensor) -> float:
+        return float((pixels - sharp).square().mean())
+
+    plain = restore.deblur(changed, kernel=result.kernel, noise=0.005, solver="dpir", steps=6)
+    assert error(result.pixels) < error(changed) / 1.4
+    assert error(result.pixels) < error(plain.pixels) / 1.2
