@@ -113,6 +113,13 @@ class BenchEnlarged(Declared):
     limit: int | None = Field(4, ge=1, description="Photos a set; the first is restored.")
 
 
+class BenchChanged(Declared):
+    """Measure blur of denoised photos and of frames of videos."""
+
+    limit: int | None = Field(4, ge=1, description="Photos.")
+    seed: int = Field(0, ge=0, description="Of the noise.")
+
+
 class BenchShake(Declared):
     """Measure blur that varies over the photo: of a camera that turned while it was shaken."""
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from restore.blind.averaged import averaged, correlation, spread
-from restore.blind.changed import REMOVED, UNEVEN, unevenness
+from restore.blind.changed import REMOVED, UNEVEN, UNEVEN_OF_BLOCKS, unevenness
 from restore.blind.families import FAMILIES, Candidate, search
 from restore.blind.found import Blind, NotBlurred, enlarged
 from restore.blind.free import free_kernel
@@ -19,9 +19,8 @@ LEAST_SIDE = 64
 SIZES = (15, 21, 31, 41)
 SHARP = 0.6
 """Blur of a smaller standard deviation a direction, in pixels, is none: lenses and pixels do it."""
-DOUBT, DOUBT_OF_BLOCKS = 4.0, 16.0
-"""Nats by which strong frequencies have to speak against the likeliest kernel of all; and against a
-free one of a JPEG, which is as uneven as what was changed, and such a kernel never quite right."""
+DOUBT = 4.0
+"""Nats by which strong frequencies have to speak against the likeliest kernel of all."""
 _CLEAR = 30.0
 _FREEDOM = 10  # nats that its many weights cost a free kernel: it follows the noise of the spectrum
 _LONE = 100  # nats: by nearly as much may a free kernel of one size chance to suit a sharp photo
@@ -89,7 +88,8 @@ def _blind(view: View, noise: float, size: int | None, family: str) -> Blind:
     found = _shown(spectra, family, free)
     best = max(found, key=_evidence)
     strong = _strong(looks, family, free, best)
-    changed = bool(strong) and unevenness(view, best.kernel) > UNEVEN
+    most = UNEVEN if view.floor.steps is None else UNEVEN_OF_BLOCKS
+    changed = bool(strong) and unevenness(view, best.kernel) > most
     if changed:
         found, best = strong, max(strong, key=_evidence)
     evidence = {_title(one): one.evidence for one in found}
@@ -123,8 +123,7 @@ def _strong(
     other = max(found, key=_evidence)
     clear = other.evidence > _least(found) and spread(other.kernel) > SHARP
     against = other.evidence - max(_above(one, best) for one in spectra)
-    blocks = best.family == "free" and looks[0].floor.steps is not None
-    return found if clear and against > (DOUBT_OF_BLOCKS if blocks else DOUBT) else []
+    return found if clear and against > DOUBT else []
 
 
 def _evidence(one: Candidate) -> float:
