@@ -157,7 +157,8 @@ def test_a_photo_whose_blur_varies_says_so(visits: Visits, service: Live, tmp_pa
     card = visit.page.locator("#blur-card")
     expect(visit.page.locator("#confidence")).to_be_visible(timeout=5 * PATIENCE)
     expect(card).to_contain_text("The job also looks whether parts")
-    visit.option(prior=QUICK, steps=2, camera="none")
+    visit.option(prior=QUICK, steps=2)
+    visit.page.select_option("#params-camera", "none")
     visit.start()
     expect(visit.page.locator("#verdict")).to_be_visible(timeout=10 * PATIENCE)
     times = "\N{MULTIPLICATION SIGN}"
