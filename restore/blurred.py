@@ -56,7 +56,7 @@ def blurs_of(
     found = [one for one in seen.values() if isinstance(one, Blind)]
     if not found:
         raise next(one for one in reversed(seen.values()) if isinstance(one, ValueError))
-    found.sort(key=lambda one: -one.gain)
+    found.sort(key=lambda one: (not one.changed, -one.gain))  # where one is, weak detail misleads
     if not parts:
         return found
     first, *others = found

@@ -87,7 +87,7 @@ def _blind(view: View, noise: float, size: int | None, family: str) -> Blind:
     free = _free(view, size) if family in ("free", "auto") else []
     found = _shown(spectra, family, free)
     best = max(found, key=_evidence)
-    strong = _strong(looks, family, free, best)
+    strong = _strong(looks, family, free, best) if _sure(best, found) else []
     most = UNEVEN if view.floor.steps is None else UNEVEN_OF_BLOCKS
     changed = bool(strong) and unevenness(view, best.kernel) > most
     if changed:
@@ -102,13 +102,13 @@ def _blind(view: View, noise: float, size: int | None, family: str) -> Blind:
 
     rivals = tuple(told(one) for one in _rivals(best, found))
     likeliest = replace(told(best), rivals=rivals)
-    none = best.evidence <= 0 or spread(best.kernel) <= SHARP
-    if none or best.evidence <= _least(found):
+    if not _sure(best, found):
         error = NotBlurred(
             "image: no blur to be sure of; the likeliest has a standard deviation of"
             f" {spread(best.kernel):.2f} pixels; if it is blurred, say how by its kernel"
         )
-        error.likeliest = None if none else likeliest
+        some = best.evidence > 0 and spread(best.kernel) > SHARP
+        error.likeliest = likeliest if some else None
         raise error
     return likeliest
 
@@ -121,9 +121,8 @@ def _strong(
     spectra = [look.spectrum(REMOVED) for look in looks]
     found = _shown(spectra, family, free)
     other = max(found, key=_evidence)
-    clear = other.evidence > _least(found) and spread(other.kernel) > SHARP
     against = other.evidence - max(_above(one, best) for one in spectra)
-    return found if clear and against > DOUBT else []
+    return found if _sure(other, found) and against > DOUBT else []
 
 
 def _evidence(one: Candidate) -> float:
@@ -134,6 +133,11 @@ def _above(observed: Spectrum, one: Candidate) -> float:
     """The evidence for a candidate above no blur."""
     of, none = observed.evidence([one.kernel.float(), torch.ones(1, 1)]).tolist()
     return float(of - none) - (_FREEDOM if one.family == "free" else 0)
+
+
+def _sure(best: Candidate, found: list[Candidate]) -> bool:
+    """Whether the best of the candidates is a blur."""
+    return best.evidence > _least(found) and spread(best.kernel) > SHARP
 
 
 def _least(found: list[Candidate]) -> float:
