@@ -18,7 +18,7 @@ from restore.blind.spectrum import EPSILON, SLOPE
 REMOVED = 0.015
 """Standard deviation, on [0, 1], of noise that may have been removed. Detail that weak may have
 gone with it."""
-UNEVEN, UNEVEN_OF_BLOCKS = 1.9, 3.0
+UNEVEN, UNEVEN_OF_BLOCKS = 1.6, 3.0
 """Times that a tenth of the parts hold more than another tenth, from which on that is no noise; and
 in a JPEG, which rounds flat parts to nothing."""
 _QUIET = 0.3  # share of the frequencies
