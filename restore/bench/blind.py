@@ -24,6 +24,7 @@ from priors.base import Prior
 from priors.hub import load
 from restore.bench import protocol
 from restore.bench.alignment import distance
+from restore.bench.files import middle
 from restore.bench.protocol import LEVIN_FILE, BenchError
 from restore.bench.reports import Report, shown, written
 from restore.bench.sparse import sparse
@@ -107,7 +108,9 @@ def simulated(name: str, x: Tensor, kind: str, seeds: Seeds) -> Case:
     }[kind]()
     clean = Blur(kernel, "valid")(x)
     y = clean + SIGMA * torch.randn(clean.shape, generator=generator)
-    return Case(name, kind, (y.clamp(0, 1) * 255).round() / 255, _middle(x, clean.shape), kernel)
+    return Case(
+        name, kind, (y.clamp(0, 1) * 255).round() / 255, middle(x, *clean.shape[2:]), kernel
+    )
 
 
 def measured(case: Case, prior: Prior | None = None) -> dict[str, Any]:
@@ -146,7 +149,7 @@ def measured(case: Case, prior: Prior | None = None) -> dict[str, Any]:
 def restored(y: Tensor, kernel: Tensor) -> Tensor:
     """Restore by total variation, with what lies beyond the border unknown; of the size of y."""
     measurement = Measurement(y, Blur(kernel, "valid"), Gaussian(SIGMA))
-    return _middle(total_variation(measurement, WEIGHT), y.shape)
+    return middle(total_variation(measurement, WEIGHT), *y.shape[2:])
 
 
 def summarised(rows: list[dict[str, Any]], kind: str) -> dict[str, Any]:
@@ -215,11 +218,6 @@ def _levin(root: Path, limit: int | None) -> Iterator[Case]:
             y = read(path).pixels.mean(1, keepdim=True)
             # The file's kernels are of a correlation.
             yield Case(f"{truth.stem} kernel {number}", "levin", y, x, kernel.flip(0, 1))
-
-
-def _middle(x: Tensor, shape: torch.Size) -> Tensor:
-    top, left = ((a - b) // 2 for a, b in zip(x.shape[2:], shape[2:], strict=True))
-    return x[..., top : top + shape[2], left : left + shape[3]]
 
 
 def _of(rows: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:

@@ -8,14 +8,11 @@ originals are compressed, and nothing else, by libjpeg with several qualities, o
 levels, and restored.
 """
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from operators import kernels
@@ -28,8 +25,10 @@ from operators.noise import Gaussian
 from operators.seeds import Seeds
 from operators.tone import Gamma, Quantize
 from restore.bench import protocol
+from restore.bench.files import encoded, levels, middle
 from restore.bench.reports import Report, shown, written
 from restore.bench.run import lpips_distance
+from restore.images import read
 from restore.metrics import psnr
 from restore.observed import fitted, hidden_noise
 from restore.restorer import Restorer
@@ -120,9 +119,8 @@ def taken(x: Tensor, blurred: str, damage: str, sigma: float, seeds: Seeds) -> S
     # Bits and saturation come after the noise.
     camera = Exposure(blur, Camera(clip=False, bits=16))
     y = simulate(camera, Gaussian(sigma), scene, seeds).y.clamp(0, 1)
-    levels = _levels(y)
-    y = _pixels(_decompressed(levels, QUALITY) if damaged else levels)
-    return Shot(y, _middle(scene, y).clamp(0, 1), blur, scene)
+    y = _developed(y, QUALITY if damaged else None)
+    return Shot(y, middle(scene, *y.shape[2:]).clamp(0, 1), blur, scene)
 
 
 def lit(x: Tensor) -> Tensor:
@@ -156,7 +154,7 @@ def measured(
         result = restorer(shot.y, operator, noise=sigma)
         told = result.report.get("camera", {}).get("jpeg")
         found[name] = {
-            **_quality(_middle(result.pixels, shot.y), shot.x, lpips),
+            **_quality(middle(result.pixels, *shot.y.shape[2:]), shot.x, lpips),
             "chi_square": result.report["certificate"]["chi_square"][0],
             "inside bins": told["inside_bins"][0] if told else None,
             "seconds": result.report["seconds"],
@@ -172,8 +170,9 @@ def undone(
 ) -> dict[str, dict[str, Any]]:
     """Restore a picture that was compressed or rounded, and nothing else; figures as `measured`."""
     quality = damage.quality if isinstance(damage, Jpeg) else None
-    levels = _levels(x if isinstance(damage, Jpeg) else damage(x))
-    y = _pixels(_decompressed(levels, quality) if isinstance(quality, int) else levels)
+    y = _developed(
+        x if isinstance(damage, Jpeg) else damage(x), quality if isinstance(quality, int) else None
+    )
     operator = fitted(damage, restorer.solver)
     result = restorer(y, operator, noise=hidden_noise(operator, y))
     told = result.report["camera"]["jpeg"]
@@ -231,20 +230,6 @@ def _quality(
     return {"psnr": psnr(pixels, x).item(), "lpips": distance}
 
 
-def _levels(x: Tensor) -> Any:
-    return (255 * x[0]).round().byte().permute(1, 2, 0).numpy()
-
-
-def _pixels(levels: Any) -> Tensor:
-    return torch.from_numpy(levels.astype(np.float32) / 255).permute(2, 0, 1)[None]
-
-
-def _decompressed(levels: Any, quality: int) -> Any:
-    file = io.BytesIO()
-    Image.fromarray(levels).save(file, "JPEG", quality=quality)
-    return np.asarray(Image.open(file))
-
-
-def _middle(x: Tensor, y: Tensor) -> Tensor:
-    top, left = ((a - b) // 2 for a, b in zip(x.shape[2:], y.shape[2:], strict=True))
-    return x[..., top : top + y.shape[2], left : left + y.shape[3]]
+def _developed(y: Tensor, quality: int | None) -> Tensor:
+    """Of 8 bits; compressed as a JPEG of a quality, and decompressed."""
+    return read(encoded(levels(y), quality)).pixels

@@ -9,13 +9,12 @@ photos that keep their noise, of which nothing of that kind ought to be told.
 import io
 import tempfile
 from collections.abc import Callable
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -28,6 +27,7 @@ from operators.seeds import Seeds
 from restore import deblur
 from restore.bench import protocol
 from restore.bench.compression import summarised
+from restore.bench.files import Levels, encoded, levels, middle
 from restore.bench.protocol import BenchError
 from restore.bench.reports import Report, shown, told, written
 from restore.blind import NotBlurred, Unknowable, correlation
@@ -36,11 +36,10 @@ from restore.images import read
 from restore.metrics import psnr
 
 BLURS = {"motion": lambda: kernels.motion(15, 30), "disk": lambda: kernels.disk(3)}
-SIDE = 332
-"""Of the middle of photos that is used, in pixels; smaller ones are left out."""
+SIDE, LEAST = 332, 320
+"""Of the middle of photos that is used, in pixels; and of photos that are."""
 STILL = 8
 """Frames of a video, all alike; the last is taken."""
-Levels = NDArray[np.uint8]
 
 
 def main(
@@ -60,14 +59,14 @@ def main(
     report.json holds. BenchError where there is no photo of that size.
     """
     folder = protocol.default_folder() / "eval" / "bsd100" if folder is None else folder
-    paths = sorted(path for path in folder.iterdir() if path.suffix in (".png", ".jpg"))
-    large = [(path.stem, x) for path in paths if min((x := read(path).pixels).shape[2:]) >= 320]
+    photos = ((path.stem, read(path).pixels) for _, _, path in protocol.find_pictures(folder))
+    large = list(islice((one for one in photos if min(one[1].shape[2:]) >= LEAST), limit))
     if not large:
-        raise BenchError(f"folder: {folder} holds no .png or .jpg of 320 pixels a side")
+        raise BenchError(f"folder: {folder} holds no photo of at least {LEAST} pixels a side")
     rows: list[dict[str, Any]] = []
-    for index, (name, x) in enumerate(large[:limit]):
+    for index, (name, x) in enumerate(large):
         for blur, file in product(BLURS, FILES):
-            row = measured(_middle(x), blur, file, Seeds(9000 + index + 100_000 * seed))
+            row = measured(middle(x, SIDE, SIDE), blur, file, Seeds(9000 + index + 100_000 * seed))
             rows.append({"name": name, **row})
             report(told(rows[-1]))
     summary = {"settings": {"limit": limit, "seed": seed}, "cases": summarised(rows)}
@@ -81,9 +80,7 @@ def measured(x: Tensor, blur: str, file: str, seeds: Seeds) -> dict[str, Any]:
     kernel, (sigma, change) = BLURS[blur](), FILES[file]
     taken = Exposure(Blur(kernel, "valid"), Camera())
     y = simulate(taken, Gaussian(sigma), x, seeds).y
-    top, left = ((a - b) // 2 for a, b in zip(x.shape[2:], y.shape[2:], strict=True))
-    truth = x[..., top : top + y.shape[2], left : left + y.shape[3]]
-    photo = change((255 * y[0].clamp(0, 1)).round().byte().permute(1, 2, 0).contiguous().numpy())
+    truth, photo = middle(x, *y.shape[2:]), change(levels(y))
     figures = {"photo": psnr(read(photo).pixels, truth).item()}
     row: dict[str, Any] = {"case": file, "of": blur, "changed": 0.0, "correlation": 0.0}
     try:
@@ -97,16 +94,6 @@ def measured(x: Tensor, blur: str, file: str, seeds: Seeds) -> dict[str, Any]:
         figures["restored"] = figures["photo"]
     known = deblur(photo, kernel=kernel, noise=CHANGED if sigma > KEPT else None)
     return {**row, **figures, "known": psnr(known.pixels, truth).item()}
-
-
-def _png(levels: Levels) -> bytes:
-    return _saved(levels, "PNG")
-
-
-def _saved(levels: Levels, format: str, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(levels).save(buffer, format, **options)
-    return buffer.getvalue()
 
 
 def _denoised(levels: Levels) -> Levels:
@@ -133,25 +120,20 @@ def _filmed(levels: Levels) -> Levels:
 
 def _intra(levels: Levels) -> Levels:
     """A frame in AV1 that stands alone."""
-    return np.asarray(Image.open(io.BytesIO(_saved(levels, "AVIF", quality=60))).convert("RGB"))
+    return np.asarray(Image.open(io.BytesIO(encoded(levels, 60, "AVIF"))).convert("RGB"))
 
 
-KEPT, STRONG = 0.01, 0.03
+KEPT, SOME, STRONG = 0.01, 0.02, 0.03
 FILES: dict[str, tuple[float, Callable[[Levels], bytes]]] = {
-    "denoised, PNG": (STRONG, lambda x: _png(_denoised(x))),
-    "denoised, JPEG 92": (STRONG, lambda x: _saved(_denoised(x), "JPEG", quality=92)),
-    "median, PNG": (2 * KEPT, lambda x: _png(np.asarray(cv2.medianBlur(x, 3), np.uint8))),
-    "video, MPEG-4": (2 * KEPT, lambda x: _png(_filmed(x))),
-    "video, AV1": (2 * KEPT, lambda x: _png(_intra(x))),
-    "noise kept, PNG": (KEPT, _png),
-    "noise kept, JPEG 92": (KEPT, lambda x: _saved(x, "JPEG", quality=92)),
+    "denoised, PNG": (STRONG, lambda x: encoded(_denoised(x))),
+    "denoised, JPEG 92": (STRONG, lambda x: encoded(_denoised(x), 92)),
+    "median, PNG": (SOME, lambda x: encoded(np.asarray(cv2.medianBlur(x, 3), np.uint8))),
+    "video, MPEG-4": (SOME, lambda x: encoded(_filmed(x))),
+    "video, AV1": (SOME, lambda x: encoded(_intra(x))),
+    "noise kept, PNG": (KEPT, encoded),
+    "noise kept, JPEG 92": (KEPT, lambda x: encoded(x, 92)),
 }
 """The noise, on [0, 1], and what happens then."""
-
-
-def _middle(x: Tensor) -> Tensor:
-    top, left = (max(0, length - SIDE) // 2 for length in x.shape[2:])
-    return x[:, :, top : top + SIDE, left : left + SIDE]
 
 
 LEGEND = """\

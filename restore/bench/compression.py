@@ -6,15 +6,12 @@ afterwards, and ought to tell none. Some are blurred before, as light, with nois
 a known kernel with what the pixels tell and with what the file alone does.
 """
 
-import io
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import torch
-from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -31,6 +28,7 @@ from operators.seeds import Seeds
 from restore import deblur
 from restore.bench import protocol
 from restore.bench.camera import KERNELS
+from restore.bench.files import encoded, levels, middle
 from restore.bench.reports import Report, shown, told, written
 from restore.camera import file_sigma
 from restore.compression import Corner
@@ -107,16 +105,16 @@ def recognised(x: Tensor) -> list[dict[str, Any]]:
     """Whether what pixels of a photo x (1, 3, H, W) tell is right, a row a case."""
     rows, cuts = [], []
     for side in SIDES:
-        middle = _middle(x, side)
+        part = middle(x, side, side)
         for quality, way in ONCE:
-            file = saved(middle, quality, way)
+            file = saved(part, quality, way)
             case = f"JPEG copied to PNG, side {side}"
             rows.append({"case": case, "of": str(quality), "right": _same(copied(file), file)})
             cropped, case = copied(file, CROPPED), f"JPEG cropped, copied to PNG, side {side}"
             row = {"case": case, "of": str(quality), "right": _same(cropped, file, CROPPED)}
             cuts.append(row)
         for first, last in TWICE:
-            once = saved(middle, first)
+            once = saved(part, first)
             again = saved(once.pixels, last)
             case = f"JPEG of a coarser JPEG, side {side}"
             rows.append({"case": case, "of": f"{first}, {last}", "right": _same(again, once)})
@@ -124,7 +122,7 @@ def recognised(x: Tensor) -> list[dict[str, Any]]:
     compressed = saved(x, 60).pixels
     for pixels, changes, case in ((compressed, CHANGED, CASES[0]), (x, NEVER, CASES[1])):
         for name, change in changes.items():
-            left = read(_levels(change(pixels))).jpeg
+            left = read(levels(change(pixels))).jpeg
             rows.append({"case": case, "of": name, "right": left is None})
     return rows
 
@@ -136,8 +134,7 @@ def restored(x: Tensor, seeds: Seeds) -> list[dict[str, Any]]:
         kernel = KERNELS[name]()
         blur = Blur(kernel, "valid")
         y = simulate(Exposure(blur, Camera(bits=16)), Gaussian(SIGMA), x, seeds).y
-        top, left = ((a - b) // 2 for a, b in zip(x.shape[2:], y.shape[2:], strict=True))
-        window = x[..., top : top + y.shape[2], left : left + y.shape[3]]
+        window = middle(x, *y.shape[2:])
         for first, last, corner in RESTORED:
             once = saved(y, first)
             photo = copied(once, corner) if last is None else saved(once.pixels, last)
@@ -159,29 +156,16 @@ def restored(x: Tensor, seeds: Seeds) -> list[dict[str, Any]]:
 
 def saved(pixels: Tensor, quality: int, way: str = "4:2:0") -> Photo:
     """Pixels (1, 3, H, W) in a JPEG file, read again."""
-    buffer = io.BytesIO()
-    image = Image.fromarray(_levels(pixels))
-    image.save(buffer, "JPEG", quality=quality, subsampling=WAYS[way])
-    return read(buffer.getvalue())
+    return read(encoded(levels(pixels), quality, subsampling=WAYS[way]))
 
 
 def copied(photo: Photo, corner: Corner = (0, 0)) -> Photo:
     """The pixels without the file, and without so many of its first rows and columns."""
-    return read(_levels(_without(photo.pixels, corner)))
+    return read(levels(_without(photo.pixels, corner)))
 
 
 def _without(x: Tensor, corner: Corner) -> Tensor:
     return x[..., corner[0] :, corner[1] :]
-
-
-def _middle(x: Tensor, side: int) -> Tensor:
-    top, left = ((length - side) // 2 for length in x.shape[2:])
-    return x[:, :, top : top + side, left : left + side]
-
-
-def _levels(pixels: Tensor) -> NDArray[Any]:
-    levels = (255 * pixels[0].clamp(0, 1)).round().byte()
-    return levels.permute(1, 2, 0).contiguous().numpy()
 
 
 def _of_file(photo: Photo) -> Jpeg | None:

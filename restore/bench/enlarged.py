@@ -6,13 +6,12 @@ none. Some are restored by `deblur`, that knows nothing of them, from what they 
 as if they were blurred, by a kernel that is estimated.
 """
 
-import io
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 from PIL import Image
 from PIL.Image import Resampling
 from torch import Tensor
@@ -23,6 +22,7 @@ from operators.resize import Downsample
 from restore import deblur
 from restore.bench import protocol
 from restore.bench.compression import summarised
+from restore.bench.files import encoded, levels, middle
 from restore.bench.reports import Report, shown, told, written
 from restore.blind import NotBlurred, Unknowable
 from restore.images import Photo, read
@@ -73,7 +73,8 @@ def main(
     rows: list[dict[str, Any]] = []
     known: set[str] = set()
     for photo in protocol.pictures(folder, limit):
-        name, x = {"name": f"{photo.group} {photo.name}"}, _image(_middle(photo.pixels))
+        name = {"name": f"{photo.group} {photo.name}"}
+        x = Image.fromarray(levels(middle(photo.pixels, SIDE, SIDE)))
         found = [name | row for row in recognised(x)]
         if photo.group not in known:
             known.add(photo.group)
@@ -97,7 +98,7 @@ def recognised(x: Image.Image) -> list[dict[str, Any]]:
         case = f"{way}, {file}{', cropped' if cut else ''}"
         rows.append({"case": case, "of": f"{times:.4g} times", "right": right})
     for (name, change), quality in product(OTHERS.items(), COARSE):
-        seen = saved(_image(change(read(x).pixels)), quality)
+        seen = saved(Image.fromarray(levels(change(read(x).pixels))), quality)
         file = "PNG" if quality is None else f"JPEG {quality}"
         rows.append({"case": f"{name}, {file}", "of": "none", "right": seen.enlargement is None})
     return rows
@@ -133,22 +134,7 @@ def enlarged(
 
 def saved(image: Image.Image, quality: int | None) -> Photo:
     """As a file, PNG or a JPEG of a quality, read again."""
-    buffer = io.BytesIO()
-    if quality is None:
-        image.save(buffer, "PNG")
-    else:
-        image.save(buffer, "JPEG", quality=quality)
-    return read(buffer.getvalue())
-
-
-def _image(pixels: Tensor) -> Image.Image:
-    levels = (255 * pixels[0].clamp(0, 1)).round().to(torch.uint8)
-    return Image.fromarray(levels.permute(1, 2, 0).contiguous().numpy())
-
-
-def _middle(x: Tensor) -> Tensor:
-    top, left = (max(0, length - SIDE) // 2 for length in x.shape[2:])
-    return x[:, :, top : top + SIDE, left : left + SIDE]
+    return read(encoded(np.asarray(image), quality))
 
 
 LEGEND = """\

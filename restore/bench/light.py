@@ -6,12 +6,10 @@ JPEG of quality 90; `restore.deblur` decides by its trials, and is compared with
 kernel is given, or estimated, of light and of values.
 """
 
-import io
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from torch import Tensor
 
 from operators.blur import Blur
@@ -22,6 +20,7 @@ from operators.seeds import Seeds
 from restore import deblur, solvers
 from restore.bench import protocol
 from restore.bench.camera import KERNELS
+from restore.bench.files import encoded, levels, middle
 from restore.bench.reports import Report, shown, told, written
 from restore.blind import NotBlurred, Unknowable
 from restore.camera import camera_of, rivals
@@ -75,8 +74,7 @@ def measured(
     taken = blur if truth == "values" else Exposure(blur, Camera(clip=False, bits=16))
     x = BRIGHT * x if truth == "bright" else x
     y = simulate(taken, Gaussian(SIGMA), x, seeds).y
-    top, left = ((a - b) // 2 for a, b in zip(x.shape[2:], y.shape[2:], strict=True))
-    window = x[..., top : top + y.shape[2], left : left + y.shape[3]].clamp(max=1)
+    window = middle(x, *y.shape[2:]).clamp(max=1)
     data = saved(y, file)
     whole, coded, *_ = rivals(camera_of(read(data), "auto", solvers.get("tradeoff")))
     asked = {"known": known, "file": file, "blur": blurred, "truth": truth}
@@ -99,10 +97,7 @@ def measured(
 
 def saved(y: Tensor, file: str) -> bytes:
     """The bytes of a photo (1, 3, H, W), rounded to 8 bits, as a PNG or JPEG."""
-    buffer = io.BytesIO()
-    levels = (255 * y[0].clamp(0, 1)).round().byte().permute(1, 2, 0).numpy()
-    Image.fromarray(levels).save(buffer, file, **({"quality": QUALITY} if file == "JPEG" else {}))
-    return buffer.getvalue()
+    return encoded(levels(y), QUALITY if file == "JPEG" else None)
 
 
 def summarised(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

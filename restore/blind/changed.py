@@ -28,6 +28,12 @@ _BLACK, _MOSTLY = 0.01, 0.9
 _STEEPEST = 10.0
 
 
+def uneven(view: View, kernel: Tensor) -> bool:
+    """Whether what a view holds where a kernel passes least is no noise."""
+    most = UNEVEN if view.floor.steps is None else UNEVEN_OF_BLOCKS
+    return unevenness(view, kernel) > most
+
+
 def unevenness(view: View, kernel: Tensor) -> float:
     """Times that a tenth of the parts of a view hold more noise than another tenth by a kernel,
     white and black ones aside; 1 where there are too few."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from restore.blind.averaged import averaged, correlation, spread
-from restore.blind.changed import REMOVED, UNEVEN, UNEVEN_OF_BLOCKS, unevenness
+from restore.blind.changed import REMOVED, uneven
 from restore.blind.families import FAMILIES, Candidate, search
 from restore.blind.found import Blind, NotBlurred, enlarged
 from restore.blind.free import free_kernel
@@ -87,10 +87,9 @@ def _blind(view: View, noise: float, size: int | None, family: str) -> Blind:
     free = _free(view, size) if family in ("free", "auto") else []
     found = _shown(spectra, family, free)
     best = max(found, key=_evidence)
-    strong = _strong(looks, family, free, best) if _sure(best, found) else []
-    most = UNEVEN if view.floor.steps is None else UNEVEN_OF_BLOCKS
-    changed = bool(strong) and unevenness(view, best.kernel) > most
-    if changed:
+    doubted = _sure(best, found) and uneven(view, best.kernel)
+    strong = _strong(looks, family, free, best) if doubted else []
+    if changed := bool(strong):
         found, best = strong, max(strong, key=_evidence)
     evidence = {_title(one): one.evidence for one in found}
     report = {"evidence": evidence, "window": (top, left, *view.plane.shape), "reduction": 1}

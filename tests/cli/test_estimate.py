@@ -10,7 +10,7 @@ from PIL import Image
 from skimage import data
 
 from operators import PoissonGaussian, Seeds, kernels
-from restore.blind import correlation
+from restore.blind import Blind, correlation
 from restore.commands import estimate
 from restore.images import read, write
 from tests.cli.conftest import Command
@@ -73,6 +73,18 @@ def test_what_a_photo_was_enlarged_from_is_told(folder: Path, photomend: Command
     assert outcome.code == 0
     assert "large.png: was enlarged from 80 x 80; restored from those" in outcome.err
     assert read("out.png").pixels.shape == (1, 3, 160, 160)
+
+
+def test_detail_that_was_changed_is_told(
+    folder: Path, photomend: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (80, 80)).save(folder / "filmed.png")
+    kernel, numbers = kernels.motion(9, 0), {"length": 9.0, "angle": 0.0}
+    found = Blind(kernel, "motion", numbers, 0.01, 0.9, {"evidence": {}}, changed=True)
+    monkeypatch.setattr("restore.blurred.blur_of", lambda photo: found)
+    said = photomend("estimate", "filmed.png").out
+    assert "length 9, angle 0; noise was removed since, or it is of a video, confidence" in said
+    assert json.loads(photomend("estimate", "--json", "filmed.png").out)["blur"]["changed"] is True
 
 
 def test_tiny_and_bad_files_stop_nothing(folder: Path, photomend: Command) -> None:
