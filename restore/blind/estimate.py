@@ -21,6 +21,8 @@ SHARP = 0.6
 """Blur of a smaller standard deviation a direction, in pixels, is none: lenses and pixels do it."""
 DOUBT = 4.0
 """Nats by which strong frequencies have to speak against the likeliest kernel of all."""
+AGREED = 0.45
+"""Confidence that a kernel needs which they alone tell: long straight edges look like motion."""
 _CLEAR = 30.0
 _FREEDOM = 10  # nats that its many weights cost a free kernel: it follows the noise of the spectrum
 _LONE = 100  # nats: by nearly as much may a free kernel of one size chance to suit a sharp photo
@@ -89,7 +91,7 @@ def _blind(view: View, noise: float, size: int | None, family: str) -> Blind:
     best = max(found, key=_evidence)
     doubted = _sure(best, found) and uneven(view, best.kernel)
     strong = _strong(looks, family, free, best) if doubted else []
-    if changed := bool(strong):
+    if changed := bool(strong):  # it may tell that there is no blur, as of sharp frames of a video
         found, best = strong, max(strong, key=_evidence)
     evidence = {_title(one): one.evidence for one in found}
     report = {"evidence": evidence, "window": (top, left, *view.plane.shape), "reduction": 1}
@@ -101,7 +103,7 @@ def _blind(view: View, noise: float, size: int | None, family: str) -> Blind:
 
     rivals = tuple(told(one) for one in _rivals(best, found))
     likeliest = replace(told(best), rivals=rivals)
-    if not _sure(best, found):
+    if not _sure(best, found) or (changed and likeliest.confidence < AGREED):
         error = NotBlurred(
             "image: no blur to be sure of; the likeliest has a standard deviation of"
             f" {spread(best.kernel):.2f} pixels; if it is blurred, say how by its kernel"
@@ -121,7 +123,7 @@ def _strong(
     found = _shown(spectra, family, free)
     other = max(found, key=_evidence)
     against = other.evidence - max(_above(one, best) for one in spectra)
-    return found if _sure(other, found) and against > DOUBT else []
+    return found if against > DOUBT else []
 
 
 def _evidence(one: Candidate) -> float:
