@@ -181,8 +181,10 @@ def _by_kernel(
         return _deblurred(of, weights, boundary, guess.camera, wanted)
 
     hidden = {one: file_sigma(seen.pixels, one) for one in cameras}
-    by = partial(with_estimate, found) if found else with_kernel
-    return asked.told(by(asked.noise, hidden, run, cost_by(restorer)))
+    if not found:
+        return asked.told(with_kernel(asked.noise, hidden, run, cost_by(restorer)))
+    again = partial(blurs_by, seen, cameras, asked.noise, restorer, changed=True)
+    return asked.told(with_estimate(found, asked.noise, hidden, run, cost_by(restorer), again))
 
 
 def _by_size(

@@ -31,14 +31,20 @@ def blur_of(photo: Photo, sigma: float | None = None, *, parts: bool = True) -> 
 
 
 def blurs_of(
-    photo: Photo, looks: Sequence[bool] = LOOKS, sigma: float | None = None, *, parts: bool = True
+    photo: Photo,
+    looks: Sequence[bool] = LOOKS,
+    sigma: float | None = None,
+    *,
+    parts: bool = True,
+    changed: bool = False,
 ) -> list[Blind]:
     """Estimate the kernel of a photo, or kernels of its parts where one for all does not do.
 
     looks: whether it is to be looked for in light, in values, or both: the likelier comes first.
     sigma: standard deviation of its noise on [0, 1], by default what the file hides, or estimated.
-    parts: whether those are looked for, which takes several times as long. Of a photo that was
-    enlarged by interpolation, in the pixels that it was made from. NotBlurred, Unknowable.
+    parts: whether those are looked for, which takes several times as long. changed: as for
+    `estimate_kernel`. Of a photo that was enlarged by interpolation, in the pixels that it was made
+    from. NotBlurred, Unknowable.
     """
     photo = photo.before
     pixels, jpeg = photo.pixels, photo.jpeg
@@ -47,7 +53,7 @@ def blurs_of(
         sigma = file_sigma(pixels, Camera(jpeg=jpeg))
     if sigma is None and min(pixels.shape[2:]) >= LEAST_SIDE:
         sigma = float(estimate_sigma(pixels)) or None  # once for all looks
-    look = partial(_look, pixels, sigma=sigma, steps=steps)
+    look = partial(_look, pixels, sigma=sigma, steps=steps, changed=changed)
     with side_by_side() as cores:
         begun = {light: cores.submit(look, light=light) for light in looks}
         seen = {light: one.result() for light, one in begun.items()}
@@ -79,7 +85,12 @@ def _likeliest(found: Blind | NotBlurred | Unknowable) -> Blind | NotBlurred | U
 
 
 def blurs_by(
-    photo: Photo, cameras: Iterable[Camera | None], noise: float | Noise | None, restorer: Restorer
+    photo: Photo,
+    cameras: Iterable[Camera | None],
+    noise: float | Noise | None,
+    restorer: Restorer,
+    *,
+    changed: bool = False,
 ) -> list[Blind]:
     """`blurs_of` what cameras blur, light or values, with a noise on [0, 1], if that is known;
     refined with the restorer's prior."""
@@ -88,5 +99,5 @@ def blurs_by(
     better = partial(refined, image=photo.pixels.to(restorer.device), prior=restorer.prior)
     return [
         replace(better(one), rivals=tuple(map(better, one.rivals)))
-        for one in blurs_of(photo, looks, sigma)
+        for one in blurs_of(photo, looks, sigma, changed=changed)
     ]

@@ -6,14 +6,17 @@ within a tenth of what the whole leaves.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Any, NamedTuple
 
+import torch
+
 from operators.exposure import Camera
 from operators.noise import Noise
 from restore.blind import Blind, Unknowable
+from restore.blind.changed import FEWEST, UNEVEN, tenths
 from restore.lacking import lacking
 from restore.result import Result
 from restore.trials import Cost, Guess, Run, chi_square, likeliest, tried
@@ -24,6 +27,8 @@ stripes. Kernels of parts are less certain, and between them blur is a mixture."
 CHANGED = 0.02
 """Noise that is allowed for where weak detail was changed since: errors that are as smooth as that
 do more harm than as much noise. The verdict is by what there is."""
+LITTLE = 0.005
+"""Noise of the trial that tells of it: with more less is left, with none all that is small."""
 SAFE, NEAR = 1.15, 1.5
 """Chi-square of a trial from which on the whole might be refused; and up to which as much noise as
 it lacks made the whole consistent wherever it was tried."""
@@ -62,6 +67,7 @@ def with_estimate(
     hidden: Mapping[Camera | None, float | None],
     run: Run,
     cost: Cost,
+    again: Callable[[], Sequence[Blind]] | None = None,
 ) -> Result:
     """The result of an estimated kernel, whose errors count as noise where none is given.
 
@@ -72,6 +78,8 @@ def with_estimate(
     nevertheless, it is done again with the noise that it lacks. Unknowable where none explains it.
     """
     plan = _chosen(found, noise, hidden, run, cost)
+    if again is not None and noise is None and _changed(plan.guess, run):
+        plan = _chosen(again(), noise, hidden, run, cost)
     if noise is None and not _explained(plan):
         raise Unknowable(
             f"image: the likeliest blur, {plan.guess.family}, leaves {plan.noise:.3f} of the range"
@@ -87,6 +95,15 @@ def with_estimate(
     told = {name: getattr(blur, name) for name in TOLD}
     report = {**result.report, "blur": {**told, **blur.report}}
     return replace(result, kernel=blur.kernel.cpu(), report=report | plan.compared)
+
+
+def _changed(guess: Guess, run: Run) -> bool:
+    """Whether what a guess leaves is no noise, by a trial with little: weak detail was changed."""
+    if guess.blur is None or guess.blur.changed:
+        return False
+    trial = run(guess, max(guess.blur.noise, LITTLE), trial=True)
+    parts = [part for row in trial.report["certificate"]["map"][0] for part in row if part]
+    return len(parts) >= FEWEST and float(tenths(torch.tensor(parts).sort().values)) > UNEVEN**2
 
 
 def _allowing(guess: Guess, noise: float, run: Run) -> Result:
@@ -137,6 +154,8 @@ def _told(
         best = likeliest(tried(guesses, noise, run), cost)
         return Plan(best.guess, noise, best.compared), best.result.accepted
     least = max(_least(guess) for guess in guesses)
+    if any(guess.blur and guess.blur.changed for guess in guesses):
+        least = max(least, CHANGED)  # else kernels are the likelier, the more they follow errors
     best = likeliest(tried(guesses, least, run), cost)
     if best.result.accepted and LEAST <= best.chi_square <= SAFE:
         return Plan(best.guess, least, best.compared), True

@@ -23,7 +23,7 @@ UNEVEN, UNEVEN_OF_BLOCKS = 1.6, 3.0
 in a JPEG, which rounds flat parts to nothing."""
 _QUIET = 0.3  # share of the frequencies
 _AXES = 0.02  # cycles a pixel, by which they are missed
-_PART, _PARTS, _FEWEST = 16, 16, 36
+_PART, _PARTS, FEWEST = 16, 16, 36
 _BLACK, _MOSTLY = 0.01, 0.9
 _STEEPEST = 10.0
 
@@ -46,10 +46,15 @@ def unevenness(view: View, kernel: Tensor) -> float:
         return 1.0
     means, shares = (adaptive_avg_pool2d(one[None, None], grid).flatten() for one in (held, seen))
     parts = means[shares > _MOSTLY].clamp(min=1e-12).sort().values
-    if len(parts) < _FEWEST:
+    if len(parts) < FEWEST:
         return 1.0
+    return float(tenths(parts).sqrt())
+
+
+def tenths(parts: Tensor) -> Tensor:
+    """Times that a tenth of sorted numbers exceed another tenth."""
     tenth = len(parts) // 10
-    return float((parts[-1 - tenth] / parts[tenth]).sqrt())
+    return parts[-1 - tenth] / parts[tenth]
 
 
 def _quiet(view: View, kernel: Tensor) -> Tensor:

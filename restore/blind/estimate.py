@@ -38,6 +38,7 @@ def estimate_kernel(
     size: int | None = None,
     family: str = "auto",
     light: bool = False,
+    changed: bool = False,
 ) -> Blind:
     """Estimate the one kernel that blurred a photo (1, C, H, W) in [0, 1].
 
@@ -47,6 +48,7 @@ def estimate_kernel(
     the support of a free kernel, in pixels, by default the most likely of 15, 21, 31 and 41.
     family: "motion", "disk", "gaussian", "free", or "auto" for the most likely of all.
     light: whether light was blurred, which the values are codes of (sRGB), and not the values.
+    changed: whether it is known that weak detail was changed since (`restore.blind.changed`).
 
     NotBlurred or Unknowable where there is nothing to be found; ValueError for other arguments.
     """
@@ -60,38 +62,38 @@ def estimate_kernel(
         return replace(one, kernel=one.kernel.to(image), rivals=rivals, light=light)
 
     try:
-        return told(_found(view, noise, size, family))
+        return told(_found(view, noise, size, family, changed))
     except NotBlurred as error:
         error.likeliest = error.likeliest and told(error.likeliest)
         raise
 
 
-def _found(view: View, noise: float, size: int | None, family: str) -> Blind:
+def _found(view: View, noise: float, size: int | None, family: str, changed: bool) -> Blind:
     """As the photo shows it, or at half the size, where files show it better that were sharpened or
     compressed after the blur."""
     try:
-        return _blind(view, noise, size, family)
+        return _blind(view, noise, size, family, changed)
     except NotBlurred as error:
         if min(view.plane.shape) < WINDOW or size is not None:
             raise
         whole = error.likeliest
     try:
-        return enlarged(_blind(view.halved(), noise, size, family))
+        return enlarged(_blind(view.halved(), noise, size, family, changed))
     except NotBlurred as error:
         error.likeliest = whole or (error.likeliest and enlarged(error.likeliest))
         raise
 
 
-def _blind(view: View, noise: float, size: int | None, family: str) -> Blind:
+def _blind(view: View, noise: float, size: int | None, family: str, changed: bool) -> Blind:
     view, (top, left) = view.window()
     looks = [view, *view.continued()]
     spectra = [look.spectrum() for look in looks]  # refused before the search
     free = _free(view, size) if family in ("free", "auto") else []
     found = _shown(spectra, family, free)
     best = max(found, key=_evidence)
-    doubted = _sure(best, found) and uneven(view, best.kernel)
-    strong = _strong(looks, family, free, best) if doubted else []
-    if changed := bool(strong):  # it may tell that there is no blur, as of sharp frames of a video
+    doubted = changed or (_sure(best, found) and uneven(view, best.kernel))
+    strong = _strong(looks, family, free, best, changed) if doubted else []
+    if strong:  # it may tell that there is no blur, as of sharp frames of a video
         found, best = strong, max(strong, key=_evidence)
     evidence = {_title(one): one.evidence for one in found}
     report = {"evidence": evidence, "window": (top, left, *view.plane.shape), "reduction": 1}
@@ -99,11 +101,11 @@ def _blind(view: View, noise: float, size: int | None, family: str) -> Blind:
     def told(one: Candidate) -> Blind:
         sure = _confidence(one, found)
         named = (one.family, _named(one))
-        return Blind(one.kernel, *named, noise, sure, report, changed=changed)
+        return Blind(one.kernel, *named, noise, sure, report, changed=changed or bool(strong))
 
     rivals = tuple(told(one) for one in _rivals(best, found))
     likeliest = replace(told(best), rivals=rivals)
-    if not _sure(best, found) or (changed and likeliest.confidence < AGREED):
+    if not _sure(best, found) or (strong and likeliest.confidence < AGREED):
         error = NotBlurred(
             "image: no blur to be sure of; the likeliest has a standard deviation of"
             f" {spread(best.kernel):.2f} pixels; if it is blurred, say how by its kernel"
@@ -115,15 +117,20 @@ def _blind(view: View, noise: float, size: int | None, family: str) -> Blind:
 
 
 def _strong(
-    looks: list[View], family: str, free: list[tuple[int, Tensor]], best: Candidate
+    looks: list[View],
+    family: str,
+    free: list[tuple[int, Tensor]],
+    best: Candidate,
+    changed: bool,
 ) -> list[Candidate]:
     """The candidates by those frequencies alone at which a photo is far above what may have been
-    removed of it; none where they do not speak against the best of all."""
+    removed of it; none where they do not speak against the best of all, unless it is known to be
+    changed."""
     spectra = [look.spectrum(REMOVED) for look in looks]
     found = _shown(spectra, family, free)
     other = max(found, key=_evidence)
     against = other.evidence - max(_above(one, best) for one in spectra)
-    return found if against > DOUBT else []
+    return found if changed or against > DOUBT else []
 
 
 def _evidence(one: Candidate) -> float:
