@@ -1,6 +1,6 @@
 """The blur of a photo, from its pixels and what its file says of their compression."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -21,6 +21,7 @@ from restore.restorer import Restorer
 
 LOOKS = (True, False)
 """At light and at values."""
+Seen = Blind | NotBlurred | Unknowable
 
 
 def blur_of(photo: Photo, sigma: float | None = None, *, parts: bool = True) -> Blind:
@@ -44,7 +45,8 @@ def blurs_of(
     sigma: standard deviation of its noise on [0, 1], by default what the file hides, or estimated.
     parts: whether those are looked for, which takes several times as long. changed: as for
     `estimate_kernel`. Of a photo that was enlarged by interpolation, in the pixels that it was made
-    from. NotBlurred, Unknowable.
+    from. Weak detail that was changed since the blur was blurred by a camera: then light alone is
+    looked at, if it is asked for. NotBlurred, Unknowable.
     """
     photo = photo.before
     pixels, jpeg = photo.pixels, photo.jpeg
@@ -53,16 +55,14 @@ def blurs_of(
         sigma = file_sigma(pixels, Camera(jpeg=jpeg))
     if sigma is None and min(pixels.shape[2:]) >= LEAST_SIDE:
         sigma = float(estimate_sigma(pixels)) or None  # once for all looks
-    look = partial(_look, pixels, sigma=sigma, steps=steps, changed=changed)
-    with side_by_side() as cores:
-        begun = {light: cores.submit(look, light=light) for light in looks}
-        seen = {light: one.result() for light, one in begun.items()}
+    look = partial(_look, pixels, sigma=sigma, steps=steps)
+    seen = _looked(look, looks, changed)
     if any(isinstance(one, Blind) for one in seen.values()):  # then there is blur; trials tell more
         seen = {light: _likeliest(one) for light, one in seen.items()}
     found = [one for one in seen.values() if isinstance(one, Blind)]
     if not found:
         raise next(one for one in reversed(seen.values()) if isinstance(one, ValueError))
-    found.sort(key=lambda one: (not one.changed, -one.gain))  # where one is, weak detail misleads
+    found.sort(key=lambda one: -one.gain)
     if not parts:
         return found
     first, *others = found
@@ -72,14 +72,27 @@ def blurs_of(
     return [of_parts, *(varied(other, pixels, sigma=sigma, steps=steps) for other in others)]
 
 
-def _look(pixels: Tensor, **options: Any) -> Blind | NotBlurred | Unknowable:
+def _looked(look: Callable[..., Seen], looks: Sequence[bool], changed: bool) -> dict[bool, Seen]:
+    """What is seen of light and of values; of light alone where weak detail was changed since."""
+    if changed and True in looks:
+        return {True: look(light=True, changed=True)}
+    with side_by_side() as cores:
+        begun = {light: cores.submit(look, light=light, changed=changed) for light in looks}
+        seen = {light: one.result() for light, one in begun.items()}
+    told = [light for light, one in seen.items() if isinstance(one, Blind) and one.changed]
+    if not told or True not in seen:
+        return seen
+    return {True: seen[True]} if True in told else _looked(look, looks, changed=True)
+
+
+def _look(pixels: Tensor, **options: Any) -> Seen:
     try:
         return estimate_kernel(pixels, **options)
     except (NotBlurred, Unknowable) as error:
         return error
 
 
-def _likeliest(found: Blind | NotBlurred | Unknowable) -> Blind | NotBlurred | Unknowable:
+def _likeliest(found: Seen) -> Seen:
     """What it is, if there is blur."""
     return found.likeliest or found if isinstance(found, NotBlurred) else found
 

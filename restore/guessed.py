@@ -154,9 +154,12 @@ def _told(
         best = likeliest(tried(guesses, noise, run), cost)
         return Plan(best.guess, noise, best.compared), best.result.accepted
     least = max(_least(guess) for guess in guesses)
-    if any(guess.blur and guess.blur.changed for guess in guesses):
-        least = max(least, CHANGED)  # else kernels are the likelier, the more they follow errors
-    best = likeliest(tried(guesses, least, run), cost)
+    changed = any(guess.blur and guess.blur.changed for guess in guesses)
+    allowed = max(least, CHANGED) if changed else least  # else kernels that follow errors win
+    best = likeliest(tried(guesses, allowed, run), cost)
+    if changed:
+        left = max(least, allowed * math.sqrt(best.chi_square))
+        return Plan(best.guess, left, best.compared), best.chi_square <= SAFE
     if best.result.accepted and LEAST <= best.chi_square <= SAFE:
         return Plan(best.guess, least, best.compared), True
     plan = Plan(best.guess, _fitting(least, best.result), best.compared)
