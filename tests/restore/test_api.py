@@ -26,7 +26,7 @@ from operators.seeds import Seeds
 from operators.tone import Gamma
 from restore.bench.seams import edge
 from restore.blind import Blind, NotBlurred, Unknowable, correlation
-from restore.guessed import CHANGED, KERNEL_ERROR, with_estimate
+from restore.guessed import CHANGED, KERNEL_ERROR, LITTLE, with_estimate
 from restore.preparation import padding
 from restore.result import Result
 from restore.trials import Guess
@@ -496,15 +496,17 @@ def test_families_of_like_evidence_are_tried(left: dict[str, float], expected: A
 
 
 @pytest.mark.parametrize(
-    ("noise", "changed", "expected"),
+    ("noise", "changed", "left", "expected"),
     [
-        (None, True, (CHANGED, pytest.approx(KERNEL_ERROR))),
-        (None, False, (KERNEL_ERROR, None)),
-        (0.005, True, (0.005, None)),
+        (None, True, 0.49, (CHANGED, pytest.approx(0.7 * CHANGED))),
+        (None, True, 0.1, (CHANGED, pytest.approx(KERNEL_ERROR))),
+        (None, True, 2.25, (pytest.approx(1.5 * CHANGED), None)),
+        (None, False, 0.5, (KERNEL_ERROR, None)),
+        (0.005, True, 0.5, (0.005, None)),
     ],
 )
 def test_changed_detail_is_allowed_for_and_judged_by_its_noise(
-    noise: float | None, changed: bool, expected: Any
+    noise: float | None, changed: bool, left: float, expected: Any
 ) -> None:
     asked = []
 
@@ -512,11 +514,42 @@ def test_changed_detail_is_allowed_for_and_judged_by_its_noise(
         guess: Guess, noise: Any, /, *, trial: bool = False, judged_by: float | None = None
     ) -> Result:
         asked.append((noise, judged_by))
-        return left_over(0.5, by=guess.camera)
+        return left_over(left if trial else 1.0, by=guess.camera)
 
     blind = Blind(torch.ones(1, 1), "disk", {}, 0.001, 0.9, {"evidence": {}}, changed=changed)
     report = with_estimate([blind], noise, {None: None}, run, no_cost).report
     assert asked[-1] == expected and report["blur"]["changed"] is changed
+
+
+@pytest.mark.parametrize(
+    ("parts", "noise", "changed"),
+    [
+        ([1.0, 2.0] * 20, None, False),
+        ([1.0, 4.0] * 20, None, True),
+        ([1.0, 4.0] * 10, None, False),  # too few
+        ([1.0, 4.0] * 20, 0.01, False),  # a noise that is given stays
+    ],
+)
+def test_what_a_trial_leaves_in_some_parts_alone_was_changed(
+    parts: list[float], noise: float | None, changed: bool
+) -> None:
+    asked = []
+
+    def run(
+        guess: Guess, noise: Any, /, *, trial: bool = False, judged_by: float | None = None
+    ) -> Result:
+        asked.append(noise)
+        result = left_over(1.0, by=guess.camera)
+        result.report["certificate"]["map"] = [[[None, *parts]]]
+        return result
+
+    weak = Blind(torch.ones(1, 1), "disk", {}, 0.001, 0.9, {"evidence": {}})
+    strong = replace(weak, family="motion", changed=True)
+    found = with_estimate([weak], noise, {None: None}, run, no_cost, lambda: [strong])
+    assert found.report["blur"]["family"] == ("motion" if changed else "disk")
+    assert found.report["blur"]["changed"] is changed
+    assert asked.count(LITTLE) == (noise is None)
+    assert asked[-1] == (noise or (CHANGED if changed else KERNEL_ERROR))
 
 
 def test_a_sharp_photo_has_no_blur_to_be_estimated() -> None:

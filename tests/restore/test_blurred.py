@@ -118,6 +118,38 @@ def test_where_one_look_is_sure_of_blur_the_other_need_not_be(
 
 
 @pytest.mark.parametrize(
+    ("told", "known", "looked"),
+    [
+        ((), False, [(True, False), (False, False)]),  # neither: by both
+        ((True,), False, [(True, False), (False, False)]),  # of light: by that
+        ((False,), False, [(True, False), (False, False), (True, True)]),  # of values: again
+        ((), True, [(True, True)]),
+    ],
+)
+def test_what_was_changed_since_was_blurred_as_light(
+    told: tuple[bool, ...],
+    known: bool,
+    looked: list[tuple[bool, bool]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = []
+
+    def found(*_: object, light: bool, changed: bool, **__: object) -> Blind:
+        seen.append((light, changed))
+        report = {"evidence": {"disk": 9.0 - light}}
+        changed = changed or light in told
+        return Blind(DISK, "disk", {}, 0.01, 0.5, report, light=light, changed=changed)
+
+    monkeypatch.setattr(blurring, "estimate_kernel", found)
+    photo = read(scene(64)[0].expand(3, -1, -1))
+    lights = [one.light for one in blurs_of(photo, parts=False, changed=known)]
+    assert lights == ([True] if told or known else [False, True])
+    assert sorted(seen[:2], reverse=True) + seen[2:] == looked
+    (values,) = blurs_of(photo, [False], parts=False, changed=known)  # nothing else is asked for
+    assert not values.light and values.changed is (known or False in told)
+
+
+@pytest.mark.parametrize(
     "kernel", [pytest.param(DISK, marks=pytest.mark.slow), kernels.random_walk(15, 0.5, 3)]
 )
 def test_lights_brighter_than_white_hide_no_blur(kernel: Tensor) -> None:

@@ -9,10 +9,13 @@ from torch import Tensor
 
 import restore
 from operators import Blur, kernels
-from restore.blind import correlation, estimate_kernel
+from restore.bench.files import encoded, levels
+from restore.blind import NotBlurred, correlation, estimate_kernel
 from restore.blind.changed import UNEVEN, unevenness
 from restore.blind.seen import View
+from restore.blurred import blurs_of
 from restore.guessed import CHANGED
+from restore.images import read
 
 MOTION = kernels.motion(13, 30)
 NOISE = 0.03
@@ -55,6 +58,15 @@ def test_noise_is_even_and_what_a_filter_leaves_is_not(light: bool) -> None:
     assert 1 < even < UNEVEN < uneven
     small = View.of(noisy[..., :64, :64], None, None, light=light)
     assert unevenness(small, MOTION) == 1
+
+
+def test_where_that_is_known_strong_detail_alone_tells() -> None:
+    """A JPEG is uneven itself: of that nothing is told by how uneven it is."""
+    seen = read(encoded(levels(denoised(photo(NOISE)[1])), 90))
+    with pytest.raises(NotBlurred):
+        blurs_of(seen, [False], parts=False)
+    (found,) = blurs_of(seen, [False], parts=False, changed=True)
+    assert found.changed and correlation(found.kernel, MOTION) > 0.98
 
 
 @pytest.mark.slow
