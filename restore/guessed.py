@@ -8,6 +8,7 @@ within a tenth of what the whole leaves.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -78,7 +79,8 @@ def with_estimate(
     nevertheless, it is done again with the noise that it lacks. Unknowable where none explains it.
     """
     plan = _chosen(found, noise, hidden, run, cost)
-    if again is not None and noise is None and _changed(plan.guess, run):
+    uneven = again is not None and noise is None and _uneven(plan.guess, run)
+    if again is not None and uneven and not (plan.guess.blur and plan.guess.blur.changed):
         plan = _chosen(again(), noise, hidden, run, cost)
     if noise is None and not _explained(plan):
         raise Unknowable(
@@ -86,9 +88,10 @@ def with_estimate(
             " unexplained; if there is another, say which by its kernel"
         )
     if noise is None and isinstance(plan.noise, float):
-        result = _allowing(plan.guess, plan.noise, run)
+        allowing = partial(_allowing, CHANGED if uneven else 0.0, run, plan.guess)
+        result = allowing(plan.noise)
         if not result.accepted:
-            result = _allowing(plan.guess, _fitting(plan.noise, result), run)
+            result = allowing(_fitting(plan.noise, result))
     else:
         result = run(plan.guess, plan.noise)
     blur = plan.guess.blur or found[0]
@@ -97,20 +100,17 @@ def with_estimate(
     return replace(result, kernel=blur.kernel.cpu(), report=report | plan.compared)
 
 
-def _changed(guess: Guess, run: Run) -> bool:
+def _uneven(guess: Guess, run: Run) -> bool:
     """Whether what a guess leaves is no noise, by a trial with little: weak detail was changed."""
-    if guess.blur is None or guess.blur.changed:
-        return False
-    trial = run(guess, max(guess.blur.noise, LITTLE), trial=True)
+    own = 0.0 if guess.blur is None else guess.blur.noise
+    trial = run(guess, max(own, LITTLE), trial=True)
     parts = [part for row in trial.report["certificate"]["map"][0] for part in row if part]
     return len(parts) >= FEWEST and float(tenths(torch.tensor(parts).sort().values)) > UNEVEN**2
 
 
-def _allowing(guess: Guess, noise: float, run: Run) -> Result:
-    """The result with a noise that was told by trials, or with more."""
-    if guess.blur is None or not guess.blur.changed or noise >= CHANGED:
-        return run(guess, noise)
-    return run(guess, CHANGED, judged_by=noise)
+def _allowing(least: float, run: Run, guess: Guess, noise: float) -> Result:
+    """The result with a noise that was told by trials, or with the least that is allowed for."""
+    return run(guess, noise) if noise >= least else run(guess, least, judged_by=noise)
 
 
 def rounds(cameras: Mapping[Camera | None, Any]) -> list[list[Camera | None]]:

@@ -495,18 +495,24 @@ def test_families_of_like_evidence_are_tried(left: dict[str, float], expected: A
     assert result.report["blur"]["light"] == (expected[1] is CAMERA)
 
 
+EVEN, UNEVEN = [1.0, 2.0] * 20, [1.0, 4.0] * 20
+
+
 @pytest.mark.parametrize(
-    ("noise", "changed", "left", "expected"),
+    ("noise", "changed", "parts", "left", "expected"),
     [
-        (None, True, 0.49, (CHANGED, pytest.approx(0.7 * CHANGED))),
-        (None, True, 0.1, (CHANGED, pytest.approx(KERNEL_ERROR))),
-        (None, True, 2.25, (pytest.approx(1.5 * CHANGED), None)),
-        (None, False, 0.5, (KERNEL_ERROR, None)),
-        (0.005, True, 0.5, (0.005, None)),
+        (None, True, UNEVEN, 0.49, (CHANGED, pytest.approx(0.7 * CHANGED))),
+        (None, True, UNEVEN, 0.1, (CHANGED, pytest.approx(KERNEL_ERROR))),
+        (None, True, UNEVEN, 2.25, (pytest.approx(1.5 * CHANGED), None)),
+        (None, True, EVEN, 0.1, (KERNEL_ERROR, None)),  # the noise is there
+        (None, False, UNEVEN, 0.1, (CHANGED, pytest.approx(KERNEL_ERROR))),
+        (None, False, UNEVEN[:20], 0.5, (KERNEL_ERROR, None)),  # too few to tell
+        (None, False, EVEN, 0.5, (KERNEL_ERROR, None)),
+        (0.007, True, UNEVEN, 0.5, (0.007, None)),  # a noise that is given stays
     ],
 )
-def test_changed_detail_is_allowed_for_and_judged_by_its_noise(
-    noise: float | None, changed: bool, left: float, expected: Any
+def test_changed_detail_is_told_by_strong_detail_and_allowed_for(
+    noise: float | None, changed: bool, parts: list[float], left: float, expected: Any
 ) -> None:
     asked = []
 
@@ -514,42 +520,18 @@ def test_changed_detail_is_allowed_for_and_judged_by_its_noise(
         guess: Guess, noise: Any, /, *, trial: bool = False, judged_by: float | None = None
     ) -> Result:
         asked.append((noise, judged_by))
-        return left_over(left if trial else 1.0, by=guess.camera)
-
-    blind = Blind(torch.ones(1, 1), "disk", {}, 0.001, 0.9, {"evidence": {}}, changed=changed)
-    report = with_estimate([blind], noise, {None: None}, run, no_cost).report
-    assert asked[-1] == expected and report["blur"]["changed"] is changed
-
-
-@pytest.mark.parametrize(
-    ("parts", "noise", "changed"),
-    [
-        ([1.0, 2.0] * 20, None, False),
-        ([1.0, 4.0] * 20, None, True),
-        ([1.0, 4.0] * 10, None, False),  # too few
-        ([1.0, 4.0] * 20, 0.01, False),  # a noise that is given stays
-    ],
-)
-def test_what_a_trial_leaves_in_some_parts_alone_was_changed(
-    parts: list[float], noise: float | None, changed: bool
-) -> None:
-    asked = []
-
-    def run(
-        guess: Guess, noise: Any, /, *, trial: bool = False, judged_by: float | None = None
-    ) -> Result:
-        asked.append(noise)
-        result = left_over(1.0, by=guess.camera)
+        result = left_over(left if trial else 1.0, by=guess.camera)
         result.report["certificate"]["map"] = [[[None, *parts]]]
         return result
 
-    weak = Blind(torch.ones(1, 1), "disk", {}, 0.001, 0.9, {"evidence": {}})
-    strong = replace(weak, family="motion", changed=True)
-    found = with_estimate([weak], noise, {None: None}, run, no_cost, lambda: [strong])
-    assert found.report["blur"]["family"] == ("motion" if changed else "disk")
-    assert found.report["blur"]["changed"] is changed
-    assert asked.count(LITTLE) == (noise is None)
-    assert asked[-1] == (noise or (CHANGED if changed else KERNEL_ERROR))
+    blind = Blind(torch.ones(1, 1), "disk", {}, 0.001, 0.9, {"evidence": {}}, changed=changed)
+    strong = replace(blind, family="motion", changed=True)
+    found = with_estimate([blind], noise, {None: None}, run, no_cost, lambda: [strong])
+    again = not changed and parts is UNEVEN
+    assert found.report["blur"]["family"] == ("motion" if again else "disk")
+    assert found.report["blur"]["changed"] is (changed or again)
+    assert asked.count((LITTLE, None)) == (noise is None)
+    assert asked[-1] == expected
 
 
 def test_a_sharp_photo_has_no_blur_to_be_estimated() -> None:
