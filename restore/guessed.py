@@ -2,7 +2,10 @@
 
 Cameras, and kernels that were estimated, are told by trials (`restore.trials`). What is wrong with
 an estimated kernel counts as noise. How much that is, is told by the trial's residual, which is
-within a tenth of what the whole leaves.
+within a tenth of what the whole leaves. Where one with little noise leaves more in some parts than
+in others, as noise would not, weak detail was changed since (`restore.blind.changed`): strong
+detail alone tells the kernel, and what does not show is allowed for. A JPEG says so here alone: in
+its certificate, not in its spectrum, it is known where compression left nothing.
 """
 
 import math
@@ -26,8 +29,8 @@ KERNEL_ERROR, PARTS_ERROR = 0.01, 0.02
 """Least noise of a photo whose kernel was estimated: with that of the photo alone its errors become
 stripes. Kernels of parts are less certain, and between them blur is a mixture."""
 CHANGED = 0.02
-"""Noise that is allowed for where weak detail was changed since: errors that are as smooth as that
-do more harm than as much noise. The verdict is by what there is."""
+"""Noise that is allowed for where what is left is uneven, and in trials of what was changed: errors
+as smooth as that do more harm than as much noise. The verdict is by what there is."""
 LITTLE = 0.005
 """Noise of the trial that tells of it: with more less is left, with none all that is small."""
 SAFE, NEAR = 1.15, 1.5
@@ -75,13 +78,16 @@ def with_estimate(
     found: of light, of values, or of both, the likelier first, with their rivals, which are tried
     as well. hidden: the cameras that come into question, and the noise that the file hides by each;
     each is tried with what was found of what it blurs. Of those by the file's JPEG the likeliest is
-    taken if it explains the photo, else the likeliest of the others. Where the whole is refused
-    nevertheless, it is done again with the noise that it lacks. Unknowable where none explains it.
+    taken if it explains the photo, else the likeliest of the others. again: what is found by strong
+    detail alone, taken where the likeliest leaves what is uneven. Where the whole is refused
+    nevertheless, it is done again with the noise that it lacks. Unknowable where none explains it,
+    and, as NotBlurred, what `again` raises.
     """
     plan = _chosen(found, noise, hidden, run, cost)
     uneven = again is not None and noise is None and _uneven(plan.guess, run)
     if again is not None and uneven and not (plan.guess.blur and plan.guess.blur.changed):
         plan = _chosen(again(), noise, hidden, run, cost)
+        uneven = _uneven(plan.guess, run)  # not where it was another kernel, or light, that misled
     if noise is None and not _explained(plan):
         raise Unknowable(
             f"image: the likeliest blur, {plan.guess.family}, leaves {plan.noise:.3f} of the range"
@@ -101,7 +107,7 @@ def with_estimate(
 
 
 def _uneven(guess: Guess, run: Run) -> bool:
-    """Whether what a guess leaves is no noise, by a trial with little: weak detail was changed."""
+    """Whether what a guess leaves is no noise, by a trial with little."""
     own = 0.0 if guess.blur is None else guess.blur.noise
     trial = run(guess, max(own, LITTLE), trial=True)
     parts = [part for row in trial.report["certificate"]["map"][0] for part in row if part]

@@ -530,8 +530,26 @@ def test_changed_detail_is_told_by_strong_detail_and_allowed_for(
     again = not changed and parts is UNEVEN
     assert found.report["blur"]["family"] == ("motion" if again else "disk")
     assert found.report["blur"]["changed"] is (changed or again)
-    assert asked.count((LITTLE, None)) == (noise is None)
+    assert asked.count((LITTLE, None)) == (noise is None) + again  # of the other one, too
     assert asked[-1] == expected
+
+
+def test_what_only_the_wrong_kernel_leaves_uneven_is_not_allowed_for() -> None:
+    asked = []
+
+    def run(
+        guess: Guess, noise: Any, /, *, trial: bool = False, judged_by: float | None = None
+    ) -> Result:
+        asked.append((guess.family, noise, trial))
+        result = left_over(0.1, by=guess.camera)
+        parts = EVEN if guess.family == "motion" else UNEVEN
+        result.report["certificate"]["map"] = [[[None, *parts]]]
+        return result
+
+    weak = Blind(torch.ones(1, 1), "disk", {}, 0.001, 0.9, {"evidence": {}})
+    strong = replace(weak, family="motion", changed=True)
+    with_estimate([weak], None, {None: None}, run, no_cost, lambda: [strong])
+    assert asked[-1] == ("motion", KERNEL_ERROR, False)
 
 
 def test_a_sharp_photo_has_no_blur_to_be_estimated() -> None:
