@@ -109,6 +109,8 @@ def with_estimate(
 def _uneven(guess: Guess, run: Run) -> bool:
     """Whether what a guess leaves is no noise, by a trial with little."""
     own = 0.0 if guess.blur is None else guess.blur.noise
+    if own > LITTLE and not (guess.camera and guess.camera.jpeg):
+        return False  # its noise shows, and was not removed
     trial = run(guess, max(own, LITTLE), trial=True)
     parts = [part for row in trial.report["certificate"]["map"][0] for part in row if part]
     return len(parts) >= FEWEST and float(tenths(torch.tensor(parts).sort().values)) > UNEVEN**2

@@ -499,20 +499,26 @@ EVEN, UNEVEN = [1.0, 2.0] * 20, [1.0, 4.0] * 20
 
 
 @pytest.mark.parametrize(
-    ("noise", "changed", "parts", "left", "expected"),
+    ("own", "noise", "changed", "parts", "left", "expected"),
     [
-        (None, True, UNEVEN, 0.49, (CHANGED, pytest.approx(0.7 * CHANGED))),
-        (None, True, UNEVEN, 0.1, (CHANGED, pytest.approx(KERNEL_ERROR))),
-        (None, True, UNEVEN, 2.25, (pytest.approx(1.5 * CHANGED), None)),
-        (None, True, EVEN, 0.1, (KERNEL_ERROR, None)),  # the noise is there
-        (None, False, UNEVEN, 0.1, (CHANGED, pytest.approx(KERNEL_ERROR))),
-        (None, False, UNEVEN[:20], 0.5, (KERNEL_ERROR, None)),  # too few to tell
-        (None, False, EVEN, 0.5, (KERNEL_ERROR, None)),
-        (0.007, True, UNEVEN, 0.5, (0.007, None)),  # a noise that is given stays
+        (0.001, None, True, UNEVEN, 0.49, (CHANGED, pytest.approx(0.7 * CHANGED))),
+        (0.001, None, True, UNEVEN, 0.1, (CHANGED, pytest.approx(KERNEL_ERROR))),
+        (0.001, None, True, UNEVEN, 2.25, (pytest.approx(1.5 * CHANGED), None)),
+        (0.001, None, True, EVEN, 0.1, (KERNEL_ERROR, None)),  # the noise is there
+        (0.001, None, False, UNEVEN, 0.1, (CHANGED, pytest.approx(KERNEL_ERROR))),
+        (0.001, None, False, UNEVEN[:20], 0.5, (KERNEL_ERROR, None)),  # too few to tell
+        (0.001, None, False, EVEN, 0.5, (KERNEL_ERROR, None)),
+        (0.006, None, False, UNEVEN, 0.5, (KERNEL_ERROR, None)),  # it shows
+        (0.001, 0.007, True, UNEVEN, 0.5, (0.007, None)),  # a noise that is given stays
     ],
 )
 def test_changed_detail_is_told_by_strong_detail_and_allowed_for(
-    noise: float | None, changed: bool, parts: list[float], left: float, expected: Any
+    own: float,
+    noise: float | None,
+    changed: bool,
+    parts: list[float],
+    left: float,
+    expected: Any,
 ) -> None:
     asked = []
 
@@ -524,13 +530,15 @@ def test_changed_detail_is_told_by_strong_detail_and_allowed_for(
         result.report["certificate"]["map"] = [[[None, *parts]]]
         return result
 
-    blind = Blind(torch.ones(1, 1), "disk", {}, 0.001, 0.9, {"evidence": {}}, changed=changed)
+    blind = Blind(torch.ones(1, 1), "disk", {}, own, 0.9, {"evidence": {}}, changed=changed)
     strong = replace(blind, family="motion", changed=True)
     found = with_estimate([blind], noise, {None: None}, run, no_cost, lambda: [strong])
-    again = not changed and parts is UNEVEN
+    again = not changed and parts is UNEVEN and own < LITTLE
     assert found.report["blur"]["family"] == ("motion" if again else "disk")
     assert found.report["blur"]["changed"] is (changed or again)
-    assert asked.count((LITTLE, None)) == (noise is None) + again  # of the other one, too
+    assert (
+        asked.count((LITTLE, None)) == (noise is None and own < LITTLE) + again
+    )  # of the other one, too
     assert asked[-1] == expected
 
 
