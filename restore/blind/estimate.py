@@ -90,22 +90,24 @@ def _blind(view: View, noise: float, size: int | None, family: str, changed: boo
     spectra = [look.spectrum() for look in looks]  # refused before the search
     free = _free(view, size) if family in ("free", "auto") else []
     found = _shown(spectra, family, free)
-    best = max(found, key=_evidence)
-    doubted = changed or (_sure(best, found) and uneven(view, best.kernel))
-    strong = _strong(looks, family, free, best, changed) if doubted else []
-    if strong:  # it may tell that there is no blur, as of sharp frames of a video
-        found, best = strong, max(strong, key=_evidence)
+    blurred = _sure(found)
+    if changed or not blurred or uneven(view, _best(found).kernel):
+        strong = _strong(looks, family, free, _best(found), changed)
+        agreed = bool(strong) and _sure(strong) and _confidence(_best(strong), strong) >= AGREED
+        if agreed or (strong and (blurred or changed)):  # sharp frames of a video look blurred
+            found, blurred, changed = strong, agreed, True
+    best = _best(found)
     evidence = {_title(one): one.evidence for one in found}
     report = {"evidence": evidence, "window": (top, left, *view.plane.shape), "reduction": 1}
 
     def told(one: Candidate) -> Blind:
         sure = _confidence(one, found)
         named = (one.family, _named(one))
-        return Blind(one.kernel, *named, noise, sure, report, changed=changed or bool(strong))
+        return Blind(one.kernel, *named, noise, sure, report, changed=changed)
 
     rivals = tuple(told(one) for one in _rivals(best, found))
     likeliest = replace(told(best), rivals=rivals)
-    if not _sure(best, found) or (strong and likeliest.confidence < AGREED):
+    if not blurred:
         error = NotBlurred(
             "image: no blur to be sure of; the likeliest has a standard deviation of"
             f" {spread(best.kernel):.2f} pixels; if it is blurred, say how by its kernel"
@@ -128,13 +130,13 @@ def _strong(
     changed."""
     spectra = [look.spectrum(REMOVED) for look in looks]
     found = _shown(spectra, family, free)
-    other = max(found, key=_evidence)
+    other = _best(found)
     against = other.evidence - max(_above(one, best) for one in spectra)
     return found if changed or against > DOUBT else []
 
 
-def _evidence(one: Candidate) -> float:
-    return one.evidence
+def _best(found: list[Candidate]) -> Candidate:
+    return max(found, key=lambda one: one.evidence)
 
 
 def _above(observed: Spectrum, one: Candidate) -> float:
@@ -143,8 +145,9 @@ def _above(observed: Spectrum, one: Candidate) -> float:
     return float(of - none) - (_FREEDOM if one.family == "free" else 0)
 
 
-def _sure(best: Candidate, found: list[Candidate]) -> bool:
+def _sure(found: list[Candidate]) -> bool:
     """Whether the best of the candidates is a blur."""
+    best = _best(found)
     return best.evidence > _least(found) and spread(best.kernel) > SHARP
 
 

@@ -60,13 +60,21 @@ def test_noise_is_even_and_what_a_filter_leaves_is_not(light: bool) -> None:
     assert unevenness(small, MOTION) == 1
 
 
-def test_where_that_is_known_strong_detail_alone_tells() -> None:
+@pytest.mark.parametrize("known", [True, False])
+def test_strong_detail_tells_of_blur_where_all_of_it_looks_sharp(known: bool) -> None:
     """A JPEG is uneven itself: of that nothing is told by how uneven it is."""
     seen = read(encoded(levels(denoised(photo(NOISE)[1])), 90))
-    with pytest.raises(NotBlurred):
-        blurs_of(seen, [False], parts=False)
-    (found,) = blurs_of(seen, [False], parts=False, changed=True)
+    (found,) = blurs_of(seen, [False], parts=False, changed=known)
     assert found.changed and correlation(found.kernel, MOTION) > 0.98
+
+
+def test_strong_detail_of_sharp_photos_tells_of_no_blur() -> None:
+    sharp, _ = photo(NOISE)
+    noisy = sharp + 0.02 * torch.randn(sharp.shape, generator=torch.Generator().manual_seed(0))
+    seen = read(encoded(levels(denoised(noisy.clamp(0, 1))), 90))
+    for known in (True, False):
+        with pytest.raises(NotBlurred):
+            blurs_of(seen, [True], parts=False, changed=known)
 
 
 @pytest.mark.slow
