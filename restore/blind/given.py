@@ -10,7 +10,8 @@ blurred by that small Gaussian first which makes it likeliest. Nor is what lies 
 kernel's strongest response, where little has to go wrong: the share of the spectrum that is there
 without any kernel is one that was measured or next to none, whichever is likelier.
 
-Where a kernel is somewhat likelier, pictures may be asked which of the two makes them likelier.
+Where weak detail was changed since (`restore.blind.changed`), strong detail alone speaks. Where a
+kernel is somewhat likelier, pictures may be asked which of the two makes them likelier.
 """
 
 import math
@@ -29,6 +30,7 @@ from operators.exposure import Exposure
 from operators.kernels import gaussian
 from operators.measurement import Measurement
 from operators.noise import Gaussian
+from restore.blind.changed import REMOVED, uneven
 from restore.blind.seen import WINDOW, Unknowable, View, window_of
 from restore.blind.spectrum import EPSILON, Spectrum
 
@@ -126,7 +128,7 @@ def _likelier(
     if float((~view.clear).float().mean()) > WHITE:
         return None
     try:
-        observed = view.spectrum()
+        observed = view.spectrum(REMOVED if uneven(view, kernel) else 0)
     except Unknowable:
         return None
     if 2 * max(kernel.shape) > observed.n:

@@ -8,14 +8,16 @@ from skimage import data
 from torch import Tensor
 
 import restore
-from operators import Blur, kernels
+from operators import Blur, Gaussian, Measurement, kernels
 from restore.bench.files import encoded, levels
 from restore.blind import NotBlurred, correlation, estimate_kernel
 from restore.blind.changed import UNEVEN, unevenness
+from restore.blind.given import DOUBT, likelier
 from restore.blind.seen import View
 from restore.blurred import blurs_of
 from restore.guessed import CHANGED
 from restore.images import read
+from restore.noise_level import estimate_sigma
 
 MOTION = kernels.motion(13, 30)
 NOISE = 0.03
@@ -75,6 +77,17 @@ def test_strong_detail_of_sharp_photos_tells_of_no_blur() -> None:
     for known in (True, False):
         with pytest.raises(NotBlurred):
             blurs_of(seen, [True], parts=False, changed=known)
+
+
+def test_a_given_kernel_is_judged_by_strong_detail_where_the_weak_was_changed() -> None:
+    y = denoised(photo(NOISE)[1])
+    noise = Gaussian(float(estimate_sigma(y)))
+    right, wrong = (
+        likelier(Measurement(y, Blur(kernel), noise))[0]
+        for kernel in (MOTION, kernels.motion(17, 30))
+    )
+    assert right and right.nats < DOUBT
+    assert wrong and wrong.far
 
 
 @pytest.mark.slow
