@@ -19,7 +19,7 @@ from operators.resize import Downsample, Filter
 from operators.varying import blur_by
 from restore.asked import Asked, check_names, made
 from restore.blind import NotBlurred, Unknowable
-from restore.blurred import blurs_by
+from restore.blurred import blurs_by, changed_since
 from restore.camera import (
     camera_of,
     camera_of_small,
@@ -31,8 +31,10 @@ from restore.camera import (
 from restore.guessed import with_estimate, with_kernel
 from restore.images import Photo, read, read_mask
 from restore.improbable import cost_by
+from restore.noise_level import estimate_sigma
 from restore.observed import fitted, hidden_noise, measured, own
 from restore.result import Result
+from restore.solvers.base import QUANTISATION
 from restore.trials import Guess, trial_options
 
 KNOWN_ERROR = 0.01
@@ -60,7 +62,7 @@ def deblur(
     an array (h, w), normalised to sum to one; (R, C, h, w): one for each of R x C equal parts.
     None: estimated (`restore.blind`), for all or parts: the result's `kernel` and report's "blur";
     a noise of None is then 0.01 or more, for parts 0.02, as trials tell (`restore.guessed`), else
-    what shows, or more where more is left (`restore.lacking`). boundary: beyond the frame: "valid"
+    what shows, more where more is left (`restore.lacking`), 0.02 where noise was removed. boundary: beyond the frame: "valid"
     supposes nothing; others are for simulated blur. camera: "auto", of a file, bytes or PIL image
     by trials: light was blurred, clipped, coded, compressed, or values were; else "none", values;
     "srgb", light, no JPEG; a `Camera`. All else: `Restorer`. PhotoError, PriorError, ValueError.
@@ -172,19 +174,31 @@ def _by_kernel(
         *,
         trial: bool = False,
         judged_by: float | None = None,
+        removed: float = 0.0,
     ) -> Result:
         weights = guess.blur.kernel if guess.blur else given
         of = part_of(seen, weights, boundary, known=not found) if trial else seen
         wanted = replace(short if trial else whole, noise=noise)
         if judged_by is not None:
-            wanted = replace(wanted, options={**wanted.options, "judged_by": Gaussian(judged_by)})
+            verdict = {"judged_by": Gaussian(judged_by), "removed": removed}
+            wanted = replace(wanted, options={**wanted.options, **verdict})
         return _deblurred(of, weights, boundary, guess.camera, wanted)
 
     hidden = {one: file_sigma(seen.pixels, one) for one in cameras}
     if not found:
-        return asked.told(with_kernel(asked.noise, hidden, run, cost_by(restorer)))
+        changed = partial(_left, seen, given, hidden)
+        return asked.told(with_kernel(asked.noise, hidden, run, cost_by(restorer), changed))
     again = partial(blurs_by, seen, cameras, asked.noise, restorer, changed=True)
     return asked.told(with_estimate(found, asked.noise, hidden, run, cost_by(restorer), again))
+
+
+def _left(
+    seen: Photo, kernel: Tensor, hidden: dict[Camera | None, float | None], guess: Guess
+) -> float | None:
+    """The noise of a photo whose weak detail was changed since a kernel blurred it, else None."""
+    if not changed_since(seen, kernel, light=bool(guess.camera and guess.camera.curve)):
+        return None
+    return hidden[guess.camera] or max(float(estimate_sigma(seen.pixels)), QUANTISATION)
 
 
 def _by_size(

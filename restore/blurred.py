@@ -11,8 +11,10 @@ from operators.exposure import Camera
 from operators.noise import Noise
 from priors.threads import side_by_side
 from restore.blind import Blind, NotBlurred, Unknowable, estimate_kernel
+from restore.blind.changed import uneven
 from restore.blind.estimate import LEAST_SIDE
 from restore.blind.refined import refined
+from restore.blind.seen import View
 from restore.blind.varying import varied
 from restore.camera import file_sigma
 from restore.images import Photo
@@ -21,12 +23,13 @@ from restore.restorer import Restorer
 
 LOOKS = (True, False)
 """At light and at values."""
+FILES = ("path", "bytes", "pil")
 Seen = Blind | NotBlurred | Unknowable
 
 
 def blur_of(photo: Photo, sigma: float | None = None, *, parts: bool = True) -> Blind:
     """The likelier of `blurs_of`, of a file of light and of values, else of values alone."""
-    looks = LOOKS if photo.kind in ("path", "bytes", "pil") else LOOKS[1:]
+    looks = LOOKS if photo.kind in FILES else LOOKS[1:]
     first, *_ = blurs_of(photo, looks, sigma, parts=parts)
     return first
 
@@ -70,6 +73,17 @@ def blurs_of(
     if of_parts is first:
         return found
     return [of_parts, *(varied(other, pixels, sigma=sigma, steps=steps) for other in others)]
+
+
+def changed_since(photo: Photo, kernel: Tensor, *, light: bool) -> bool:
+    """Whether weak detail of a file was changed since a kernel (kh, kw) blurred its light, or its
+    values; of kernels of parts, and of photos too small to tell, False."""
+    pixels, jpeg = photo.pixels.detach().float().cpu(), photo.jpeg
+    if kernel.ndim > 2 or photo.kind not in FILES or min(pixels.shape[2:]) < LEAST_SIDE:
+        return False
+    steps = None if jpeg is None else jpeg.luma_steps(pixels)
+    view, _ = View.of(pixels, None, steps, light=light).window()
+    return 2 * max(kernel.shape) <= min(view.plane.shape) and uneven(view, kernel.float().cpu())
 
 
 def _looked(look: Callable[..., Seen], looks: Sequence[bool], changed: bool) -> dict[bool, Seen]:

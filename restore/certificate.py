@@ -86,6 +86,7 @@ def certify(
     x: Tensor,
     *,
     by_size: bool = False,
+    removed: float = 0.0,
     pictured: Pictured | None = None,
 ) -> Certificate:
     """Judge restored pictures x (B, C, H, W) in [0, 1] against the measurement.
@@ -95,31 +96,31 @@ def certify(
     of the noise's chance plus a sigma that may be 10 % too small; the lower end is 0.1, and 0
     where sigma is below 1/255. by_size: to look at no more than the size of what is left, as where
     a kernel was estimated, whose errors count as noise, but are none; nor are those noise that lie
-    in some parts alone, of which no more than a fifth are accepted. pictured: as for `likelier`.
-    ValueError when x has not the shape that the measurement asks for.
+    in some parts alone, of which a fifth are accepted at most. removed: sigma of noise that may be
+    gone: smooth errors as large are accepted. pictured: as for `likelier`. ValueError: x's shape.
     """
     _require_shape(x, measurement)
-    chance, given = expected(measurement, x), measurement
-    measurement = linearised(measurement, x)
+    chance, given, measurement = expected(measurement, x), measurement, linearised(measurement, x)
     clean = measurement.operator(x)
-    variance = measurement.noise.variance(clean).clamp(min=QUANTISATION**2)
+    variance = measurement.noise.variance(clean).clamp(min=QUANTISATION**2) + removed**2
     measured = _measured(measurement.operator, x)
     residual = (measurement.y - clean) / variance.sqrt() * measured
     squares, measured = residual.square(), chance * measured
     count = measured.flatten(1).sum(1).clamp(min=1)
     chi_square = (squares.flatten(1).sum(1) / count).tolist()
-    band = (_LEAST if measurement.sigma >= _VISIBLE_SIGMA else 0.0, float(_highest(count.min())))
+    lowest = _LEAST * (measurement.sigma >= _VISIBLE_SIGMA and not removed)
+    band = (lowest, float(_highest(count.min())))
     parts, unexplained = _parts(squares, measured)
-    white = not isinstance(chance, Tensor) or chance.ndim == 0
-    sizes = (residual, clean, variance, count)
+    white = not removed and (not isinstance(chance, Tensor) or chance.ndim == 0)
     nothing: list[Any] = [None] * len(x)
+    sizes = (residual, clean, variance, count)
     structure = nothing if by_size or not white else _structures(measurement.operator, x, *sizes)
     others = nothing if by_size else likelier(given, pictured)
     each = zip(chi_square, unexplained, structure, others, strict=True)
     judged = [_verdict(*one, band, _UNEXPLAINED if by_size else 1) for one in each]
     accepted = [one.startswith(CONSISTENT) for one in judged]
     found = (chi_square, band, accepted, judged, parts, unexplained, structure, others)
-    return Certificate(*found, given.sigma)
+    return Certificate(*found, math.hypot(given.sigma, removed))
 
 
 def _require_shape(x: Tensor, measurement: Measurement[Operator]) -> None:

@@ -52,17 +52,29 @@ class Plan(NamedTuple):
 
 
 def with_kernel(
-    noise: float | Noise | None, hidden: Mapping[Camera | None, float | None], run: Run, cost: Cost
+    noise: float | Noise | None,
+    hidden: Mapping[Camera | None, float | None],
+    run: Run,
+    cost: Cost,
+    changed: Callable[[Guess], float | None],
 ) -> Result:
-    """The result of a known kernel by the likeliest camera; arguments as of `with_estimate`."""
-    guesses = [Guess(camera) for camera in rounds(hidden)[0]]
-    if len(guesses) == 1:
-        return run(guesses[0], noise)
-    best = likeliest(tried(guesses, noise, run), cost)
-    if noise is None and (more := lacking(best.result)):  # else only errors would be compared
-        best = likeliest(tried(guesses, more, run), cost)
-    result = run(best.guess, noise)
-    return replace(result, report=result.report | best.compared)
+    """The result of a known kernel by the likeliest camera; arguments as of `with_estimate`.
+
+    changed: the noise that a photo has left, if it alone tells that weak detail was changed since
+    the blur of a guess: then as much as may have been removed is allowed for, in the verdict, too.
+    """
+    guesses, compared = [Guess(camera) for camera in rounds(hidden)[0]], {}
+    told = [changed(one) for one in guesses] if noise is None else []
+    left = max((one for one in told if one is not None), default=None)
+    allowed = noise if left is None else CHANGED
+    best, *others = guesses
+    if others:
+        trial = likeliest(tried(guesses, allowed, run), cost)
+        if allowed is None and (more := lacking(trial.result)):  # else errors would be compared
+            trial = likeliest(tried(guesses, more, run), cost)
+        best, compared = trial.guess, trial.compared
+    result = run(best, allowed, judged_by=left, removed=0.0 if left is None else CHANGED)
+    return replace(result, report=result.report | compared | {"changed": left is not None})
 
 
 def with_estimate(

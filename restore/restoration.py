@@ -51,13 +51,14 @@ class Restoration(Iterator[State]):
         polish: bool,
         by_size: bool,
         judged_by: Noise,
+        removed: float,
         options: dict[str, Any],
         estimated: bool,
     ) -> None:
         self.restorer, self.measurement, self.photo = restorer, measurement, photo
         self.seeds, self.samples, self.polish = seeds, samples, polish
         self.by_size, self.options, self.estimated = by_size, options, estimated
-        self.judged = replace(measurement, noise=judged_by)
+        self.judged, self.removed = replace(measurement, noise=judged_by), removed
         self.shape = measurement.image_shape
         operator = measurement.operator
         filed = isinstance(operator, Exposure) and operator.camera.jpeg is not None
@@ -209,7 +210,8 @@ class Restoration(Iterator[State]):
                 self.judged,
                 pixels,
                 by_size=self.by_size,
-                pictured=pictured_by(self.restorer, self.judged),
+                removed=self.removed,
+                pictured=None if self.removed else pictured_by(self.restorer, self.judged),
             ).to_dict(),
         }
 

@@ -115,6 +115,7 @@ class Restorer:
         polish: bool = True,
         by_size: bool = False,
         judged_by: Noise | None = None,
+        removed: float = 0.0,
         **options: Any,
     ) -> Restoration:
         """A restoration to iterate step by step; leaving the loop cancels it.
@@ -124,9 +125,9 @@ class Restorer:
         refused by solvers whose likelihood needs more. seed: of the first image (the next take the
         following ones), or one an image. samples: how many are drawn; their mean and spread are
         reported. polish: end with a projection onto the data. by_size: judge by the size of what is
-        left alone, as of an estimated operator; judged_by: and by another noise. ValueError for a
-        negative noise, samples < 1, a y that is not finite or not the operator's; TypeError for an
-        operator or option that the solver does not take; PhotoError; later solvers.Divergence.
+        left alone, as of an estimated operator; judged_by, removed: by other noise. ValueError for
+        a negative noise, samples < 1, a y that is not finite or not the operator's; TypeError for
+        an operator or option that the solver does not take; PhotoError; later solvers.Divergence.
         """
         solvers.check_options(self.solver, options, also=CALL)
         chosen = {**self.options, **options}
@@ -139,10 +140,9 @@ class Restorer:
         if math.prod(shape) > TILE_ABOVE:  # before noise and fit are looked at, which takes memory
             self.fitted_prior(shape, samples)
         model, estimated = noise_model(noise, pixels)
-        measurement = Measurement(pixels.float(), operator, model).to(self.device)
+        check_fit(measurement := Measurement(pixels.float(), operator, model).to(self.device))
         seeds = image_seeds(seed, len(pixels))
-        check_fit(measurement)
-        asked = (seeds, samples, polish, by_size, judged_by or model, chosen, estimated)
+        asked = (seeds, samples, polish, by_size, judged_by or model, removed, chosen, estimated)
         return Restoration(self, measurement, photo, *asked)
 
     def at_once(self, shape: Shape, samples: int, each: int = PICTURE) -> int:

@@ -53,8 +53,10 @@ class Run(Protocol):
         *,
         trial: bool = False,
         judged_by: float | None = None,
+        removed: float = 0.0,
     ) -> Result:
-        """By a guess, with a noise on [0, 1]; the verdict by another one, if there is."""
+        """By a guess, with a noise on [0, 1]; the verdict by another one, if there is, and as much
+        that may have been removed."""
 
 
 class Trial(NamedTuple):

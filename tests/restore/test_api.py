@@ -422,9 +422,7 @@ def test_the_errors_of_an_estimated_kernel_count_as_noise(
 ) -> None:
     left, tried = iter(residuals), []
 
-    def run(
-        guess: Guess, noise: Any, /, *, trial: bool = False, judged_by: float | None = None
-    ) -> Result:
+    def run(guess: Guess, noise: Any, /, *, trial: bool = False, **_: Any) -> Result:
         tried.append((guess.camera, pytest.approx(noise / KERNEL_ERROR), trial))
         return left_over(next(left), by=guess.camera)
 
@@ -446,9 +444,7 @@ def test_a_kernel_that_explains_too_little_is_refused(
 ) -> None:
     left = iter(residuals)
 
-    def run(
-        guess: Guess, noise: Any, /, *, trial: bool = False, judged_by: float | None = None
-    ) -> Result:
+    def run(guess: Guess, noise: Any, /, *, trial: bool = False, **_: Any) -> Result:
         return left_over(next(left), by=guess.camera)
 
     blind = Blind(torch.ones(1, 1), "disk", {"radius": 1.0}, 0.001, 0.9, {"evidence": {}})
@@ -478,9 +474,7 @@ def test_families_of_like_evidence_are_tried(left: dict[str, float], expected: A
         for n, name in enumerate(families)
     )
 
-    def run(
-        guess: Guess, noise: Any, /, *, trial: bool = False, judged_by: float | None = None
-    ) -> Result:
+    def run(guess: Guess, noise: Any, /, *, trial: bool = False, **_: Any) -> Result:
         name = guess.family + ("" if guess.camera else " none")
         return left_over(left.get(name, 2.0), family=guess.family, by=guess.camera)
 
@@ -523,7 +517,7 @@ def test_changed_detail_is_told_by_strong_detail_and_allowed_for(
     asked = []
 
     def run(
-        guess: Guess, noise: Any, /, *, trial: bool = False, judged_by: float | None = None
+        guess: Guess, noise: Any, /, trial: bool = False, judged_by: Any = None, **_: Any
     ) -> Result:
         asked.append((noise, judged_by))
         result = left_over(left if trial else 1.0, by=guess.camera)
@@ -545,9 +539,7 @@ def test_changed_detail_is_told_by_strong_detail_and_allowed_for(
 def test_what_only_the_wrong_kernel_leaves_uneven_is_not_allowed_for() -> None:
     asked = []
 
-    def run(
-        guess: Guess, noise: Any, /, *, trial: bool = False, judged_by: float | None = None
-    ) -> Result:
+    def run(guess: Guess, noise: Any, /, *, trial: bool = False, **_: Any) -> Result:
         asked.append((guess.family, noise, trial))
         result = left_over(0.1, by=guess.camera)
         parts = EVEN if guess.family == "motion" else UNEVEN

@@ -243,6 +243,20 @@ def test_a_kernel_that_is_nearly_right_leaves_the_size_of_noise_but_no_noise(
     assert judged.accepted == [True] and judged.verdict[0].startswith(CONSISTENT)
 
 
+@pytest.mark.parametrize(("size", "accepted"), [(0.002, True), (0.018, True), (0.03, False)])
+def test_smooth_errors_as_large_as_what_was_removed_are_accepted(
+    size: float, accepted: bool
+) -> None:
+    x = 0.3 + 0.4 * scene(160).expand(1, 3, -1, -1)
+    measurement = simulate(Identity(), Gaussian(0.005), x, Seeds(0))
+    rows = torch.arange(160)[:, None] / 160
+    error = size * math.sqrt(2) * torch.sin(2 * torch.pi * 5 * rows).expand_as(x)
+    found = certify(measurement, x + error, removed=0.02)
+    assert found.accepted == [accepted] and found.structure == [None]
+    assert found.chi_square[0] == pytest.approx((size**2 + 0.005**2) / found.sigma**2, rel=0.02)
+    assert certify(measurement, x + error).accepted == [False]
+
+
 @pytest.mark.parametrize(("rows", "accepted"), [(16, True), (48, False)])
 def test_errors_of_an_estimate_may_not_lie_in_a_fifth_of_the_photo(
     rows: int, accepted: bool

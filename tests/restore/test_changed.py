@@ -1,5 +1,7 @@
 """Photos of which weak detail was changed after they had been blurred: strong detail tells how."""
 
+from functools import partial
+
 import cv2
 import numpy as np
 import pytest
@@ -88,6 +90,18 @@ def test_a_given_kernel_is_judged_by_strong_detail_where_the_weak_was_changed() 
     )
     assert right and right.nats < DOUBT
     assert wrong and wrong.far
+
+
+def test_with_a_given_kernel_the_noise_that_was_removed_is_allowed_for() -> None:
+    quick = partial(restore.deblur, solver="dpir", steps=4, camera="none")
+    file = encoded(levels(denoised(photo(NOISE)[1])))
+    right, wrong = quick(file, kernel=MOTION), quick(file, kernel=kernels.motion(17, 30))
+    assert right.report["noise"] == {"model": f"Gaussian(sigma={CHANGED})", "estimated": True}
+    assert right.report["changed"] and right.report["certificate"]["accepted"] == [True]
+    assert wrong.report["changed"] and wrong.report["certificate"]["accepted"] == [False]
+    told = quick(file, kernel=MOTION, noise=0.005)
+    kept = quick(encoded(levels(photo(0.01)[1])), kernel=MOTION)
+    assert not told.report["changed"] and not kept.report["changed"] and kept.accepted
 
 
 @pytest.mark.slow
