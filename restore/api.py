@@ -62,10 +62,11 @@ def deblur(
     an array (h, w), normalised to sum to one; (R, C, h, w): one for each of R x C equal parts.
     None: estimated (`restore.blind`), for all or parts: the result's `kernel` and report's "blur";
     a noise of None is then 0.01 or more, for parts 0.02, as trials tell (`restore.guessed`), else
-    what shows, more where more is left (`restore.lacking`), 0.02 where noise was removed. boundary: beyond the frame: "valid"
-    supposes nothing; others are for simulated blur. camera: "auto", of a file, bytes or PIL image
-    by trials: light was blurred, clipped, coded, compressed, or values were; else "none", values;
-    "srgb", light, no JPEG; a `Camera`. All else: `Restorer`. PhotoError, PriorError, ValueError.
+    what shows, more where more is left (`restore.lacking`), 0.02 where noise was removed since.
+    boundary: beyond the frame: "valid" supposes nothing; others are for simulated blur. camera:
+    "auto", of a file, bytes or PIL image by trials: light was blurred, clipped, coded, compressed,
+    or values were; else "none", values; "srgb", light, no JPEG; a `Camera`. All else: `Restorer`.
+    PhotoError, PriorError, ValueError.
     What was enlarged by interpolation is deblurred as it was before; if sharp, done by `upscale`.
     """
     check_names(options, samples, "kernel", "boundary", "camera")

@@ -60,12 +60,12 @@ def with_kernel(
 ) -> Result:
     """The result of a known kernel by the likeliest camera; arguments as of `with_estimate`.
 
-    changed: the noise that a photo has left, if it alone tells that weak detail was changed since
-    the blur of a guess: then as much as may have been removed is allowed for, in the verdict, too.
+    changed: the noise that a photo has left, if it may be that weak detail was changed since the
+    blur of a guess. Where trials tell so, too, as much as may have been removed is allowed for, in
+    the verdict, too.
     """
     guesses, compared = [Guess(camera) for camera in rounds(hidden)[0]], {}
-    told = [changed(one) for one in guesses] if noise is None else []
-    left = max((one for one in told if one is not None), default=None)
+    left = _left(guesses, changed, run) if noise is None else None
     allowed = noise if left is None else CHANGED
     best, *others = guesses
     if others:
@@ -118,9 +118,20 @@ def with_estimate(
     return replace(result, kernel=blur.kernel.cpu(), report=report | plan.compared)
 
 
-def _uneven(guess: Guess, run: Run) -> bool:
-    """Whether what a guess leaves is no noise, by a trial with little."""
-    own = 0.0 if guess.blur is None else guess.blur.noise
+def _left(
+    guesses: Sequence[Guess], changed: Callable[[Guess], float | None], run: Run
+) -> float | None:
+    """The noise that a photo has left whose weak detail was changed by any guess, else None."""
+    left = [changed(one) for one in guesses]
+    own = max((one for one in left if one is not None), default=0.0)
+    told = None not in left and all(_uneven(one, run, own) for one in guesses)
+    return own if told else None
+
+
+def _uneven(guess: Guess, run: Run, own: float | None = None) -> bool:
+    """Whether what a guess leaves is no noise, by a trial with little; own: the photo's."""
+    if own is None:
+        own = 0.0 if guess.blur is None else guess.blur.noise
     if own > LITTLE and not (guess.camera and guess.camera.jpeg):
         return False  # its noise shows, and was not removed
     trial = run(guess, max(own, LITTLE), trial=True)
