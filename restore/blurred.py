@@ -16,14 +16,13 @@ from restore.blind.estimate import LEAST_SIDE
 from restore.blind.refined import refined
 from restore.blind.seen import View
 from restore.blind.varying import varied
-from restore.camera import file_sigma
+from restore.camera import FILES, file_sigma
 from restore.images import Photo
 from restore.noise_level import estimate_sigma
 from restore.restorer import Restorer
 
 LOOKS = (True, False)
 """At light and at values."""
-FILES = ("path", "bytes", "pil")
 Seen = Blind | NotBlurred | Unknowable
 
 

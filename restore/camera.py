@@ -18,6 +18,8 @@ from restore.noise_level import estimate_sigma
 from restore.solvers import Solver
 
 CAMERAS = ("auto", "none", "srgb")
+FILES = ("path", "bytes", "pil")
+"""Kinds of photos that a camera may have taken."""
 LEAST_BLOCKS = 64
 """As many have to be flat for the noise of a JPEG to be told from them."""
 PART, SMALL = 512, 192
@@ -41,7 +43,7 @@ def camera_of(photo: Photo, given: str | Camera, solver: Solver) -> Camera | Non
         return given
     if given not in CAMERAS:
         raise ValueError(f"camera: got {given!r}; use one of {', '.join(CAMERAS)}, or a Camera")
-    taken = photo.kind in ("path", "bytes", "pil") and Bent in solvers.kinds(solver)
+    taken = photo.kind in FILES and Bent in solvers.kinds(solver)
     if given == "none" or (given == "auto" and not taken):
         return None
     bits = min(photo.depth, 16)

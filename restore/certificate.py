@@ -115,7 +115,7 @@ def certify(
     nothing: list[Any] = [None] * len(x)
     sizes = (residual, clean, variance, count)
     structure = nothing if by_size or not white else _structures(measurement.operator, x, *sizes)
-    others = nothing if by_size else likelier(given, pictured)
+    others = nothing if by_size else likelier(given, pictured, changed=removed > 0)
     each = zip(chi_square, unexplained, structure, others, strict=True)
     judged = [_verdict(*one, band, _UNEXPLAINED if by_size else 1) for one in each]
     accepted = [one.startswith(CONSISTENT) for one in judged]

@@ -65,7 +65,7 @@ def with_kernel(
     the verdict, too.
     """
     guesses, compared = [Guess(camera) for camera in rounds(hidden)[0]], {}
-    left = _left(guesses, changed, run) if noise is None else None
+    left = _left_since(guesses, changed, run) if noise is None else None
     allowed = noise if left is None else CHANGED
     best, *others = guesses
     if others:
@@ -118,7 +118,7 @@ def with_estimate(
     return replace(result, kernel=blur.kernel.cpu(), report=report | plan.compared)
 
 
-def _left(
+def _left_since(
     guesses: Sequence[Guess], changed: Callable[[Guess], float | None], run: Run
 ) -> float | None:
     """The noise that a photo has left whose weak detail was changed by any guess, else None."""

@@ -10,8 +10,7 @@ blurred by that small Gaussian first which makes it likeliest. Nor is what lies 
 kernel's strongest response, where little has to go wrong: the share of the spectrum that is there
 without any kernel is one that was measured or next to none, whichever is likelier.
 
-Where weak detail was changed since (`restore.blind.changed`), strong detail alone speaks. Where a
-kernel is somewhat likelier, pictures may be asked which of the two makes them likelier.
+Where a kernel is somewhat likelier, pictures may be asked which of the two makes them likelier.
 """
 
 import math
@@ -30,7 +29,7 @@ from operators.exposure import Exposure
 from operators.kernels import gaussian
 from operators.measurement import Measurement
 from operators.noise import Gaussian
-from restore.blind.changed import REMOVED, uneven
+from restore.blind.changed import REMOVED
 from restore.blind.seen import WINDOW, Unknowable, View, window_of
 from restore.blind.spectrum import EPSILON, Spectrum
 
@@ -88,13 +87,14 @@ Pictured = Callable[[int, Tensor], bool]
 
 @torch.no_grad()
 def likelier(
-    measurement: Measurement[Any], pictured: Pictured | None = None
+    measurement: Measurement[Any], pictured: Pictured | None = None, *, changed: bool = False
 ) -> list[Likelier | None]:
     """The likeliest kernels like that of a blur, of values or of light by a camera, per image.
 
-    pictured: is asked where the spectrum leaves it open, if given. None where a photo tells nothing
-    of it: for other operators and noises, below 128 pixels a side, where the kernel is larger than
-    half a piece of the spectrum, or much is white.
+    pictured: is asked where the spectrum leaves it open, if given. changed: whether weak detail was
+    changed since (`restore.blind.changed`): then the strong alone speaks. None where a photo tells
+    nothing of it: for other operators and noises, below 128 pixels a side, where the kernel is
+    larger than half a piece of the spectrum, or much is white.
     """
     operator, y, noise = measurement.operator, measurement.y, measurement.noise
     light, steps = False, None
@@ -109,7 +109,7 @@ def likelier(
         return nothing
     kernel = operator.kernel.detach().float().cpu()
     photos = y.detach().float().cpu().split(1)
-    known = (kernel, max(noise.sigma, 1e-6), steps, light)
+    known = (kernel, max(noise.sigma, 1e-6), steps, light, changed)
     by = [partial(pictured, place) if pictured else None for place in range(len(photos))]
     return [_likelier(one, *known, by[place]) for place, one in enumerate(photos)]
 
@@ -120,6 +120,7 @@ def _likelier(
     sigma: float,
     steps: Tensor | None,
     light: bool,
+    changed: bool,
     pictured: Callable[[Tensor], bool] | None,
 ) -> Likelier | None:
     top, left = window_of(photo.mean(1)[0])
@@ -128,7 +129,7 @@ def _likelier(
     if float((~view.clear).float().mean()) > WHITE:
         return None
     try:
-        observed = view.spectrum(REMOVED if uneven(view, kernel) else 0)
+        observed = view.spectrum(REMOVED if changed else 0)
     except Unknowable:
         return None
     if 2 * max(kernel.shape) > observed.n:

@@ -85,7 +85,7 @@ def test_a_given_kernel_is_judged_by_strong_detail_where_the_weak_was_changed() 
     y = denoised(photo(NOISE)[1])
     noise = Gaussian(float(estimate_sigma(y)))
     right, wrong = (
-        likelier(Measurement(y, Blur(kernel), noise))[0]
+        likelier(Measurement(y, Blur(kernel), noise), changed=True)[0]
         for kernel in (MOTION, kernels.motion(17, 30))
     )
     assert right and right.nats < DOUBT
