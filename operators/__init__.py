@@ -17,7 +17,7 @@ from operators.exposure import Camera, Exposure
 from operators.jpeg import Jpeg
 from operators.mask import Crop, Mask, box_mask, brush_mask, random_mask
 from operators.measurement import Measurement, simulate
-from operators.noise import Gaussian, Noise, PoissonGaussian
+from operators.noise import Gaussian, Noise, PoissonGaussian, Uneven
 from operators.resize import Downsample, Resize
 from operators.seeds import Seeds
 from operators.testing import check_operator
@@ -51,6 +51,7 @@ __all__ = [
     "Resize",
     "Seeds",
     "Shape",
+    "Uneven",
     "VaryingBlur",
     "box_mask",
     "brush_mask",

@@ -23,7 +23,7 @@ neighbours are alike where a picture is smooth. Measured on photos of 2 to 5 bit
 
 
 def within(
-    file: Coefficients, sigma: float, y: Tensor, found: Tensor, spread: float
+    file: Coefficients, sigma: float | Tensor, y: Tensor, found: Tensor, spread: float
 ) -> tuple[Tensor, Tensor]:
     """Give values and their variance, by which the bins of y pull a picture's coefficients `found`.
 
@@ -64,6 +64,27 @@ def _pulled(c: Tensor, square: Tensor, low: Tensor, high: Tensor) -> tuple[Tenso
     return values, variance
 
 
-def before(file: Coefficients, sigma: float, y: Tensor) -> Tensor:
+def before(file: Coefficients, sigma: float | Tensor, y: Tensor) -> Tensor:
     """Give the spread of coefficients before rounding: noise, and the planes' whole levels."""
     return (file.deviations(sigma, y).square() + 1 / (12 * 255**2)).sqrt()
+
+
+def bounds(
+    file: Coefficients, sigma: float | Tensor, y: Tensor, reach: float
+) -> tuple[Tensor, Tensor]:
+    """Give the bounds of the bins, wider by so many deviations of what came before the rounding."""
+    margin = reach * before(file, sigma, y)
+    low, high = file.interval(y)
+    return low - margin, high + margin
+
+
+def weights(file: Coefficients, sigma: float | Tensor, y: Tensor) -> tuple[Tensor, float]:
+    """Give what makes the errors of all coefficients as large as one noise of pixels, and that
+    noise.
+    """
+    unit, spread = file.deviations(1.0, y), before(file, sigma, y)
+    steps = file.steps(y)
+    variance = (spread.square() + steps.square() / 12) / unit[:, :1].square()
+    known = (steps > 0).expand_as(variance)
+    noise = float((known / variance).sum() / known.sum()) ** -0.5
+    return noise / variance.sqrt() / unit[:, :1] * known, noise

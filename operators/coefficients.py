@@ -85,11 +85,18 @@ class Coefficients(LinearOperator):
         ]
         return self._laid((planes[0], planes[1], planes[2]))
 
-    def deviations(self, sigma: float, like: Tensor) -> Tensor:
-        """Give the spread (1, 3, 1, 1) that white noise of the pixels has in Y, Cb, Cr."""
-        norms: Tensor = sigma * ycc(like).norm(dim=1)
+    def deviations(self, sigma: float | Tensor, like: Tensor) -> Tensor:
+        """Give the spread (1, 3, 1, 1) that white noise of the pixels has in Y, Cb, Cr; that of
+        every coefficient, (B or 1, 3, h, w), where sigma (B or 1, 1, height, width) varies slowly.
+        """
+        norms: Tensor = ycc(like).norm(dim=1)
         down, right = self.jpeg.factors
-        return (norms / norms.new_tensor([1, down * right, down * right]).sqrt()).view(1, 3, 1, 1)
+        each = (norms / norms.new_tensor([1, down * right, down * right]).sqrt()).view(1, 3, 1, 1)
+        if isinstance(sigma, Tensor):
+            lying, (rows, columns) = self.jpeg.stored(sigma), self.steps(like).shape[2:]
+            grow = (0, columns - lying.shape[3], 0, rows - lying.shape[2])
+            sigma = functional.pad(lying, grow, mode="replicate")
+        return sigma * each
 
     def error(self, y: Tensor) -> float:
         """Give the root mean square error that rounding left in y, on [0, 1], by `lost`."""

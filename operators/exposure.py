@@ -20,12 +20,12 @@ import torch
 from torch import Tensor
 
 from operators.base import Identity, LinearOperator, Operator, Shape
-from operators.bins import FEW, NOISE, among, before, within
+from operators.bins import FEW, NOISE, among, before, bounds, weights, within
 from operators.coefficients import Coefficients
 from operators.jpeg import Jpeg
 from operators.linearised import Bent, Diagonal, Seen, tangent
 from operators.measurement import Measurement
-from operators.noise import Gaussian
+from operators.noise import Gaussian, Uneven
 from operators.remembering import Remembering
 from operators.resize import Downsample
 from operators.tone import Clip, Gamma, Quantize
@@ -92,29 +92,32 @@ class Exposure(Bent):
         compressed, in the mean of their precisions where they are; of `SHARP` light that of the
         values and `NOISE` of what was lost. Then bins are seen as by a picture wrong by spread.
         """
-        y, sigma = measurement.y, self._sigma(measurement)
+        y, sigma, local = measurement.y, self._sigma(measurement), self._local(measurement)
         x = self._first(y) if x is None else x
-        jpeg, weights, noise = self.camera.jpeg, y.new_ones(()), sigma
+        jpeg, weighed, noise = self.camera.jpeg, y.new_tensor(sigma) / local, sigma
         if jpeg is not None:
             file = self._file(jpeg, y)
-            weights, noise = _weights(file, sigma, y)
+            weighed, noise = weights(file, local, y)
         coded, operator = self._near(x, y, noise)
         residual = y - coded
         if jpeg is not None:
             found, target = file(coded), file.read(y)
             if isinstance(self.light, SHARP):
                 told, noise = noise, math.hypot(sigma, NOISE * file.error(y))
-                weights = weights * (noise / told)
+                weighed = weighed * (noise / told)
                 if spread is not None:
-                    target, variance = within(file, sigma, y, found, spread)
-                    weights = noise / variance.sqrt() * (weights > 0)
-            operator = Diagonal(weights) @ (file @ operator)
-            residual = weights * (target - found)
+                    target, variance = within(file, local, y, found, spread)
+                    weighed = noise / variance.sqrt() * (weighed > 0)
+            operator = Diagonal(weighed) @ (file @ operator)
+            residual = weighed * (target - found)
         elif spread is not None and self.camera.bits <= FEW:
             target, variance = among(self.camera.bits, sigma, y, coded, spread)
-            weights = noise / variance.sqrt()
-            operator = Diagonal(weights) @ operator
-            residual = weights * (target - coded)
+            weighed = noise / variance.sqrt()
+            operator = Diagonal(weighed) @ operator
+            residual = weighed * (target - coded)
+        elif isinstance(local, Tensor):
+            operator = Diagonal(weighed) @ operator
+            residual = weighed * residual
         operator = operator @ self.scene
         return Measurement(residual + operator(x), operator, Gaussian(noise))
 
@@ -131,12 +134,12 @@ class Exposure(Bent):
         Those that lie outside are led to the bounds of their bins by a prox near x, again and
         again, as each moves others. Bins are wider by `AIM` deviations.
         """
-        jpeg, y, sigma = self.camera.jpeg, measurement.y, self._sigma(measurement)
+        jpeg, y, local = self.camera.jpeg, measurement.y, self._local(measurement)
         if jpeg is None:
             return x
         file = self._file(jpeg, y)
-        low, high = _bins(file, sigma, y, AIM)
-        noise = _weights(file, sigma, y)[1]
+        low, high = bounds(file, local, y, AIM)
+        noise = weights(file, local, y)[1]
         for _ in range(PROJECTIONS):
             found, operator = self._near(x, y, noise)
             found = file(found)
@@ -154,11 +157,11 @@ class Exposure(Bent):
         jpeg = self.camera.jpeg
         if jpeg is None:  # few levels leave what is not white
             return x.new_ones([] if self.camera.bits > FEW else [1] * x.ndim)
-        y, sigma = measurement.y, self._sigma(measurement)
+        y, local = measurement.y, self._local(measurement)
         file = self._file(jpeg, y)
         light = self.light(self._linear(self.scene(x)))
-        c = file(self._unsaturated(light, y, _weights(file, sigma, y)[1]))
-        steps, spread = file.steps(y), before(file, sigma, y)
+        c = file(self._unsaturated(light, y, weights(file, local, y)[1]))
+        steps, spread = file.steps(y), before(file, local, y)
         error, q = torch.zeros_like(c), steps.clamp(min=1e-12)
         nearest = (c / q).round()
         for k in range(-3, 4):
@@ -173,13 +176,13 @@ class Exposure(Bent):
 
         Bins are wider by `REACH` deviations of what came before them, noise and whole levels.
         """
-        jpeg, y, sigma = self.camera.jpeg, measurement.y, self._sigma(measurement)
+        jpeg, y, local = self.camera.jpeg, measurement.y, self._local(measurement)
         told: dict[str, Any] = {**vars(self.camera), "jpeg": None}
         if jpeg is not None:
             file = self._file(jpeg, y)
             light = self.light(self._linear(self.scene(x)))
-            found = file(self._unsaturated(light, y, _weights(file, sigma, y)[1]))
-            low, high = _bins(file, sigma, y, REACH)
+            found = file(self._unsaturated(light, y, weights(file, local, y)[1]))
+            low, high = bounds(file, local, y, REACH)
             known = file.steps(y) > 0
             inside = (found >= low) & (found <= high) & known
             share = inside.flatten(1).double().sum(1) / known.sum()
@@ -219,6 +222,13 @@ class Exposure(Bent):
         levels = (1 << self.camera.bits) - 1
         return max(measurement.sigma, 1 / (levels * math.sqrt(12)))
 
+    def _local(self, measurement: Measurement[Any]) -> float | Tensor:
+        """The noise, of every pixel (B or 1, 1, h, w) where it is uneven."""
+        noise = measurement.noise
+        if not isinstance(noise, Uneven):
+            return self._sigma(measurement)
+        return noise.sigma * noise.relative(measurement.y)
+
     def _first(self, y: Tensor) -> Tensor:
         """The picture whose every value is the mean of those that it contributed to."""
         seen = self.light @ self.scene
@@ -226,23 +236,6 @@ class Exposure(Bent):
         return torch.where(
             share > 1e-3 * share.max(), seen.adjoint(y) / share, y.mean((1, 2, 3), keepdim=True)
         )
-
-
-def _bins(file: Coefficients, sigma: float, y: Tensor, reach: float) -> tuple[Tensor, Tensor]:
-    """The bounds of the bins, wider by so many deviations of what came before the rounding."""
-    margin = reach * before(file, sigma, y)
-    low, high = file.interval(y)
-    return low - margin, high + margin
-
-
-def _weights(file: Coefficients, sigma: float, y: Tensor) -> tuple[Tensor, float]:
-    """What makes the errors of all coefficients as large as one noise of pixels, and that noise."""
-    unit, spread = file.deviations(1.0, y), before(file, sigma, y)
-    steps = file.steps(y)
-    variance = (spread.square() + steps.square() / 12) / unit[:, :1].square()
-    known = steps > 0
-    noise = float((known / variance).sum() / known.sum()) ** -0.5
-    return noise / variance.sqrt() / unit[:, :1] * known, noise
 
 
 def _normal(x: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from operators.base import DiagonalGramOperator, LinearOperator, Operator, Shape
 from operators.measurement import Measurement
+from operators.noise import Gaussian, Uneven
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,13 +87,17 @@ def linearised(
 def linearised(
     measurement: Measurement[Any], x: Tensor | None = None, spread: float | None = None
 ) -> Measurement[Any]:
-    """Give the measurement near the picture x, give or take a spread; itself where its operator is
-    not Bent.
+    """Give the measurement near the picture x, give or take a spread; weighed where its noise is
+    uneven, else itself where its operator is not Bent.
     """
-    operator = measurement.operator
-    if not isinstance(operator, Bent):
+    operator, noise = measurement.operator, measurement.noise
+    if isinstance(operator, Bent):
+        return operator.linearised(measurement, x, spread)
+    if not isinstance(noise, Uneven) or not isinstance(operator, LinearOperator):
         return measurement
-    return operator.linearised(measurement, x, spread)
+    weights = 1 / noise.relative(measurement.y)
+    seen = Diagonal(weights) @ operator
+    return Measurement(weights * measurement.y, seen, Gaussian(noise.sigma))
 
 
 def projected(measurement: Measurement[Any], x: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from operators.seeds import Seeds
 
@@ -94,6 +95,54 @@ class PoissonGaussian:
         variance, difference = self.variance(clean), y - clean
         slope = self.gain * (clean > 0).to(clean)
         return difference / variance + slope / 2 * (difference**2 / variance - 1) / variance
+
+
+@dataclass(frozen=True, eq=False)
+class Uneven:
+    """White Gaussian noise of an image that is stronger in some places: sigma times a factor.
+
+    factors > 0 (B or 1, 1, rows, columns): of places that divide the image evenly, linear between
+    their middles. sigma > 0 in the unit of the image. ValueError for others.
+    """
+
+    sigma: float
+    factors: Tensor
+
+    def __post_init__(self) -> None:
+        _require_positive("Uneven.sigma", self.sigma)
+        shape = tuple(self.factors.shape)
+        least = math.inf if self.factors.is_meta else float(self.factors.min())
+        if len(shape) != 4 or shape[1] != 1 or not least > 0:
+            raise ValueError(
+                f"Uneven.factors: got shape {shape}, least {least:.3g}; pass (B, 1, rows, columns)"
+                " of factors > 0"
+            )
+
+    def __repr__(self) -> str:
+        """Tell the range of factors."""
+        least, most = (float(one) for one in self.factors.aminmax())
+        return f"Uneven(sigma={self.sigma:.4g}, factors={least:.3g} to {most:.3g})"
+
+    def relative(self, image: Tensor) -> Tensor:
+        """Give the factor of every pixel of an image (B, C, h, w), (B or 1, 1, h, w)."""
+        size = tuple(image.shape[2:])
+        return interpolate(self.factors.to(image), size, mode="bilinear", align_corners=False)
+
+    def sample(self, clean: Tensor, seeds: Seeds) -> Tensor:
+        """Draw y, shaped as clean; ValueError when seeds does not match the batch."""
+        return clean + self.sigma * self.relative(clean) * seeds.normal_like(clean)
+
+    def variance(self, clean: Tensor) -> Tensor:
+        """Give (sigma factor)^2."""
+        return (self.sigma * self.relative(clean)).square().expand_as(clean)
+
+    def log_likelihood(self, y: Tensor, clean: Tensor) -> Tensor:
+        """Give log p(y | clean) per image (B,)."""
+        return _normal_log_density(y - clean, self.variance(clean))
+
+    def score(self, y: Tensor, clean: Tensor) -> Tensor:
+        """Give (y - clean) / (sigma factor)^2."""
+        return (y - clean) / self.variance(clean)
 
 
 _ADVICE = ", as a likelihood has noise; the rounding of 8 bits alone is one of 0.0011"

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import torch
 
 from operators.exposure import Camera
-from operators.noise import Noise
+from operators.noise import Noise, Uneven
 from restore.blind import Blind, Unknowable
 from restore.blind.changed import FEWEST, UNEVEN, tenths
 from restore.lacking import lacking
@@ -33,6 +33,8 @@ CHANGED = 0.02
 as smooth as that do more harm than as much noise. The verdict is by what there is."""
 LITTLE = 0.005
 """Noise of the trial that tells of it: with more less is left, with none all that is small."""
+SPARED = 1.25
+"""Times the noise that is allowed for from which on noise was left somewhere."""
 SAFE, NEAR = 1.15, 1.5
 """Chi-square of a trial from which on the whole might be refused; and up to which as much noise as
 it lacks made the whole consistent wherever it was tried."""
@@ -73,7 +75,10 @@ def with_kernel(
         if allowed is None and (more := lacking(trial.result)):  # else errors would be compared
             trial = likeliest(tried(guesses, more, run), cost)
         best, compared = trial.guess, trial.compared
-    result = run(best, allowed, judged_by=left, removed=0.0 if left is None else CHANGED)
+    restored = partial(run, best, judged_by=left, removed=0.0 if left is None else CHANGED)
+    result = restored(allowed)
+    if left is not None:
+        result = _locally(result, CHANGED, restored)
     return replace(result, report=result.report | compared | {"changed": left is not None})
 
 
@@ -106,10 +111,7 @@ def with_estimate(
             " unexplained; if there is another, say which by its kernel"
         )
     if noise is None and isinstance(plan.noise, float):
-        allowing = partial(_allowing, CHANGED if uneven else 0.0, run, plan.guess)
-        result = allowing(plan.noise)
-        if not result.accepted:
-            result = allowing(_fitting(plan.noise, result))
+        result = _whole(plan.guess, plan.noise, uneven, run)
     else:
         result = run(plan.guess, plan.noise)
     blur = plan.guess.blur or found[0]
@@ -137,6 +139,33 @@ def _uneven(guess: Guess, run: Run, own: float | None = None) -> bool:
     trial = run(guess, max(own, LITTLE), trial=True)
     parts = [part for row in trial.report["certificate"]["map"][0] for part in row if part]
     return len(parts) >= FEWEST and float(tenths(torch.tensor(parts).sort().values)) > UNEVEN**2
+
+
+def _whole(guess: Guess, left: float, uneven: bool, run: Run) -> Result:
+    """The result with a noise that was told by trials, again with what it lacks where refused."""
+    allowing = partial(_allowing, CHANGED if uneven else 0.0, run, guess)
+    result = allowing(left)
+    if not result.accepted:
+        left = _fitting(left, result)
+        result = allowing(left)
+    if not uneven:
+        return result
+    return _locally(result, max(CHANGED, left), partial(run, guess, judged_by=left))
+
+
+def _locally(result: Result, allowed: float, again: Callable[[Noise], Result]) -> Result:
+    """The result, done again with more noise where what was allowed for is far less than is left.
+
+    Filters leave noise in some places, such as dark ones of bright colours. As long as the verdict,
+    which is still by the noise elsewhere, accepts that.
+    """
+    told = result.report["certificate"]
+    parts = torch.tensor([[part or 0.0 for part in row] for row in told["map"][0]])
+    factors = (told["sigma"] / allowed * parts.sqrt()).clamp(min=1)
+    if float(factors.max()) < SPARED:
+        return result
+    other = again(Uneven(allowed, factors[None, None]))
+    return other if other.accepted or not result.accepted else result
 
 
 def _allowing(least: float, run: Run, guess: Guess, noise: float) -> Result:

@@ -11,7 +11,19 @@ from PIL import Image
 from scipy.optimize import lsq_linear
 from torch import Tensor
 
-from operators import Blur, Crop, Gamma, Gaussian, Jpeg, Measurement, Seeds, kernels, simulate
+from operators import (
+    Blur,
+    Crop,
+    Gamma,
+    Gaussian,
+    Jpeg,
+    Measurement,
+    Noise,
+    Seeds,
+    Uneven,
+    kernels,
+    simulate,
+)
 from operators.base import Identity
 from operators.coefficients import Coefficients
 from operators.exposure import AIM, Camera, Exposure
@@ -188,6 +200,47 @@ def test_residuals_at_the_truth_are_as_large_as_expected(quality: int, sigma: fl
     squares = near.residual(x).square() / near.sigma**2
     ratio = float(squares.sum() / (expected(measurement, x) * torch.ones_like(squares)).sum())
     assert 0.85 < ratio < 1.25
+
+
+UNEVEN = Uneven(0.01, torch.tensor([[[[1.0, 1.0, 4.0], [1.0, 1.0, 4.0]]]]))
+
+
+@pytest.mark.parametrize("jpeg", [None, Jpeg(92), Jpeg(92, orientation=6)])
+def test_uneven_noise_is_weighed_where_it_lies(jpeg: Jpeg | None) -> None:
+    """At the truth the noisier side is as far off, in units of the noise, as the other one."""
+    rows, columns = BLUR.image_shape((1, 3, 96, 144))[2:]
+    x = 0.1 + 0.8 * picture(160)[..., :rows, :columns]
+    y = simulate(Exposure(BLUR, Camera(bits=16)), UNEVEN, x, Seeds(0)).y
+    places = torch.arange(144.0).expand(1, 1, 96, 144)  # whole blocks: coefficients lie there
+    if jpeg is not None:
+        y, places = jpeg(y), jpeg.stored(places)
+    operator = Exposure(BLUR, Camera(bits=16 if jpeg is None else 8, jpeg=jpeg))
+
+    def far(noise: Noise) -> float:
+        """How much farther off the right side is than the left one."""
+        measurement = Measurement(y, operator, noise)
+        near = linearised(measurement, x)
+        squares = (near.residual(x) / near.sigma).square()
+        wanted = expected(measurement, x) * torch.ones_like(squares)
+        sides = [where.expand_as(squares) for where in (places < 48, places >= 120)]
+        left, right = (float(squares[side].sum() / wanted[side].sum()) for side in sides)
+        return right / left
+
+    assert 0.8 < far(UNEVEN) < 1.25
+    assert far(Gaussian(0.01)) > 4
+
+
+def test_a_linear_operator_is_weighed_where_noise_is_uneven() -> None:
+    x, seeds = picture(48).float(), Seeds(0)
+    given = simulate(BLUR, UNEVEN, x, seeds)
+    seen = linearised(given)
+    assert seen.noise == Gaussian(0.01)
+    torch.testing.assert_close(
+        seen.log_likelihood(x) - given.log_likelihood(x),
+        3 * UNEVEN.relative(given.y).log().sum()[None],
+        rtol=1e-4,
+        atol=0,
+    )
 
 
 def test_the_projection_into_the_bins_is_the_nearest_picture_there() -> None:

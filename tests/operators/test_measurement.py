@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -18,12 +19,14 @@ from operators import (
     Noise,
     PoissonGaussian,
     Seeds,
+    Uneven,
     kernels,
     random_mask,
     simulate,
 )
 
 NOISES: list[Noise] = [Gaussian(0.1), PoissonGaussian(0.02, 0.05)]
+UNEVEN = Uneven(0.1, torch.linspace(1, 3, 20, dtype=torch.float64).reshape(1, 1, 4, 5))
 
 
 def picture(*shape: int) -> Tensor:
@@ -81,12 +84,13 @@ class TestNoise:
         for noise, deviation in (
             (Gaussian(0.1), torch.full_like(clean, 0.1)),
             (PoissonGaussian(0.02, 0.05), (0.02 * clean + 0.05**2).sqrt()),
+            (UNEVEN, 0.1 * UNEVEN.factors.expand_as(clean)),
         ):
             normal = distributions.Normal(clean, deviation)
             density = normal.log_prob(y).sum((1, 2, 3))
             torch.testing.assert_close(noise.log_likelihood(y, clean), density)
 
-    @pytest.mark.parametrize("noise", NOISES, ids=repr)
+    @pytest.mark.parametrize("noise", [*NOISES, UNEVEN], ids=repr)
     def test_the_score_is_the_gradient_of_the_likelihood(self, noise: Noise) -> None:
         y, clean = picture(2, 3, 4, 5), (picture(2, 3, 4, 5) - 0.2).requires_grad_()
         (expected,) = torch.autograd.grad(noise.log_likelihood(y, clean).sum(), clean)
@@ -102,6 +106,17 @@ class TestNoise:
         assert float(y.min()) < 0
         assert float(y.max()) > 1
 
+    def test_uneven_noise_is_as_strong_as_its_place_says(self) -> None:
+        """20 000 draws a column of pixels: the middles of places have their factor."""
+        noise = Uneven(0.1, torch.tensor([[[[1.0, 2.0, 4.0]]]]))
+        y = noise.sample(torch.full((1, 1, 20_000, 9), 0.5), Seeds(0)) - 0.5
+        spread = y[0, 0].std(0)
+        torch.testing.assert_close(
+            spread[[0, 4, 8]], torch.tensor([0.1, 0.2, 0.4]), rtol=0.03, atol=0
+        )
+        assert bool((spread.diff() > -0.002).all())
+        assert repr(noise) == "Uneven(sigma=0.1, factors=1 to 4)"
+
     def test_no_read_noise_leaves_whole_photons(self) -> None:
         y = PoissonGaussian(0.25, 0).sample(picture(1, 3, 4, 5), Seeds(0))
         assert torch.equal((y / 0.25).round() * 0.25, y)
@@ -113,6 +128,9 @@ class TestNoise:
             (lambda: Gaussian(float("nan")), "Gaussian.sigma: got nan"),
             (lambda: PoissonGaussian(0, 0.1), "PoissonGaussian.gain: got 0"),
             (lambda: PoissonGaussian(0.1, -1), "PoissonGaussian.sigma: got -1"),
+            (lambda: Uneven(0, torch.ones(1, 1, 2, 2)), "Uneven.sigma: got 0"),
+            (lambda: Uneven(0.1, torch.zeros(1, 1, 2, 2)), "factors: .* least 0;"),
+            (lambda: Uneven(0.1, torch.ones(2, 2)), r"Uneven.factors: got shape \(2, 2\)"),
             (lambda: Gaussian(0).log_likelihood(picture(1, 2), picture(1, 2)), "sigma: got 0"),
             (lambda: PoissonGaussian(1, 0).score(picture(1, 2), picture(1, 2)), "sigma: got 0"),
         ],
@@ -161,6 +179,9 @@ class TestMeasurement:
         assert "7 x 7" not in repr(moved.operator)
         assert "float64" in repr(moved.operator)
         assert measurement.to("meta").y.device.type == "meta"
+        uneven = replace(measurement, noise=UNEVEN).to("meta").noise
+        assert isinstance(uneven, Uneven)
+        assert uneven.factors.is_meta
 
     def test_padding_is_an_operator(self) -> None:
         """A @ Crop sees a larger image and measures the same window."""

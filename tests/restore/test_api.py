@@ -521,7 +521,7 @@ def test_changed_detail_is_told_by_strong_detail_and_allowed_for(
     ) -> Result:
         asked.append((noise, judged_by))
         result = left_over(left if trial else 1.0, by=guess.camera)
-        result.report["certificate"]["map"] = [[[None, *parts]]]
+        result.report["certificate"] |= {"map": [[[None, *parts]]], "sigma": 0.001}
         return result
 
     blind = Blind(torch.ones(1, 1), "disk", {}, own, 0.9, {"evidence": {}}, changed=changed)
@@ -534,6 +534,36 @@ def test_changed_detail_is_told_by_strong_detail_and_allowed_for(
         asked.count((LITTLE, None)) == (noise is None and own < LITTLE) + again
     )  # of the other one, too
     assert asked[-1] == expected
+
+
+@pytest.mark.parametrize(
+    ("part", "accepted", "noises"),
+    [
+        (9.0, True, [CHANGED, "Uneven(sigma=0.02, factors=1 to 1.5)"]),
+        (9.0, False, [CHANGED, "Uneven(sigma=0.02, factors=1 to 1.5)"]),
+        (6.0, True, [CHANGED]),
+    ],
+)
+def test_where_a_filter_left_noise_more_is_allowed_for(
+    part: float, accepted: bool, noises: list[Any]
+) -> None:
+    """As long as that is accepted."""
+    asked = []
+
+    def run(
+        guess: Guess, noise: Any, /, trial: bool = False, judged_by: Any = None, **_: Any
+    ) -> Result:
+        whole = left_over(0.1 if trial else 1.0, by=guess.camera)
+        whole.report["certificate"] |= {"map": [[[None, *UNEVEN, part]]], "sigma": judged_by}
+        if not trial:
+            asked.append((noise if isinstance(noise, float) else repr(noise), judged_by))
+            whole.report["certificate"]["accepted"] = [accepted or isinstance(noise, float)]
+        return whole
+
+    blind = Blind(torch.ones(1, 1), "disk", {}, 0.001, 0.9, {"evidence": {}}, changed=True)
+    found = with_estimate([blind], None, {None: None}, run, no_cost, lambda: [blind])
+    assert asked == [(noise, pytest.approx(KERNEL_ERROR)) for noise in noises]
+    assert found.accepted
 
 
 def test_what_only_the_wrong_kernel_leaves_uneven_is_not_allowed_for() -> None:
