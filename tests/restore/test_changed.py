@@ -10,7 +10,8 @@ from skimage import data
 from torch import Tensor
 
 import restore
-from operators import Blur, Gaussian, Measurement, kernels
+from operators import Blur, Gaussian, Measurement, Seeds, Uneven, kernels, simulate
+from operators.exposure import Camera, Exposure
 from restore.bench.files import encoded, levels
 from restore.blind import NotBlurred, correlation, estimate_kernel
 from restore.blind.changed import UNEVEN, unevenness
@@ -102,6 +103,24 @@ def test_with_a_given_kernel_the_noise_that_was_removed_is_allowed_for() -> None
     told = quick(file, kernel=MOTION, noise=0.005)
     kept = quick(encoded(levels(photo(0.01)[1])), kernel=MOTION)
     assert not told.report["changed"] and not kept.report["changed"] and kept.accepted
+
+
+@pytest.mark.parametrize("camera", [None, Camera()])
+def test_noise_is_allowed_for_where_it_lies(camera: Camera | None) -> None:
+    """Where it is said to be even it costs detail, or becomes some."""
+    blur = Blur(kernels.disk(2.5), "valid")
+    operator = blur if camera is None else Exposure(blur, camera)
+    noise = Uneven(0.01, torch.tensor([[[[1.0, 1.0, 5.0], [1.0, 1.0, 5.0]]]]))
+    sharp = 0.1 + 0.8 * photo(0.0)[0][..., 60:164, 60:164]
+    given = simulate(operator, noise, sharp, Seeds(0))
+
+    def restored(noise: float | Uneven) -> tuple[bool, float]:
+        result = restore.restore(given.y, operator, noise=noise, solver="dpir", steps=4)
+        return result.accepted, float((result.pixels - sharp).square().mean())
+
+    (accepted, error), (calm, much), (_, some) = map(restored, (noise, 0.01, given.sigma))
+    assert accepted and not calm
+    assert error < much / 2 and error < some / 1.2
 
 
 @pytest.mark.slow
