@@ -6,6 +6,7 @@ makes photo and picture likeliest, the one by chi-square, the other by the prior
 several families, by chi-square, and by evidence where several explain the photo.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol
@@ -111,9 +112,23 @@ def _explaining(trials: Sequence[Trial]) -> Trial:
     """Of trials with estimates that which explains the photo, families of one look in order."""
     most = ALIKE * min(max(one.chi_square, FOLLOWED) for one in trials)
     explain = [one for one in trials if one.chi_square <= most]
-    best = min(explain, key=lambda one: (one.guess.family == "free", -one.guess.gain))
+    families = [one for one in explain if one.guess.family != "free"] or explain
+    best = max(families, key=_weight)
     left = {one.guess.family: one.chi_square for one in trials}
     return best._replace(compared={"blur_trials": left, **best.compared})
+
+
+def _weight(trial: Trial) -> float:
+    """How much speaks for a guess: nats of evidence.
+
+    Of changed detail, where more noise is allowed for than there is, every family explains the
+    photo, but one leaves less than another, which tells as well: nats for the family over the root
+    of chi-square.
+    """
+    blur = trial.guess.blur
+    if blur is None or not blur.changed:
+        return trial.guess.gain
+    return blur.own / math.sqrt(trial.chi_square)
 
 
 def _title(camera: Camera | None) -> str:

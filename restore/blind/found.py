@@ -45,6 +45,12 @@ class Blind:
     changed: bool = False
 
     @property
+    def own(self) -> float:
+        """Nats of its family above no blur."""
+        named = [v for name, v in self.report["evidence"].items() if name.startswith(self.family)]
+        return float(max(named, default=0))
+
+    @property
     def gain(self) -> float:
         """Nats of the most likely candidate above no blur."""
         return float(max(self.report["evidence"].values(), default=0))

@@ -489,6 +489,37 @@ def test_families_of_like_evidence_are_tried(left: dict[str, float], expected: A
     assert result.report["blur"]["light"] == (expected[1] is CAMERA)
 
 
+@pytest.mark.parametrize(
+    ("evidence", "left", "changed", "expected"),
+    [
+        # a disk all but taken for a Gaussian leaves far less than that; neither more than noise
+        ((117.5, 110.0), (0.193, 0.141), True, "disk"),
+        ((117.5, 110.0), (0.193, 0.141), False, "gaussian"),
+        # but is not taken for one where its evidence is less
+        ((72.1, 61.9), (0.204, 0.153), True, "gaussian"),
+        ((117.5, 110.0), (0.15, 0.141), True, "gaussian"),
+    ],
+)
+def test_of_changed_detail_what_is_left_tells_the_family_as_well(
+    evidence: tuple[float, float], left: tuple[float, float], changed: bool, expected: str
+) -> None:
+    nats = {"gaussian:2": evidence[0], "disk:3": evidence[1], "free:21": 124.5}
+    free, gaussian, disk = (
+        Blind(torch.ones(1, 1), name, {}, 0.001, 0.9, {"evidence": nats}, changed=changed)
+        for name in ("free", "gaussian", "disk")
+    )
+    leaves = {"gaussian": left[0], "disk": left[1], "free": 0.13}
+
+    def run(guess: Guess, noise: Any, /, *, trial: bool = False, **_: Any) -> Result:
+        result = left_over(leaves[guess.family], by=guess.camera)
+        result.report["certificate"] |= {"map": [[[None, *EVEN]]], "sigma": 0.001}
+        return result
+
+    found = [replace(free, rivals=(gaussian, disk))]
+    result = with_estimate(found, None, {None: None}, run, no_cost)
+    assert result.report["blur"]["family"] == expected
+
+
 EVEN, UNEVEN = [1.0, 2.0] * 20, [1.0, 4.0] * 20
 
 
