@@ -2,10 +2,8 @@
 
 Cameras, and kernels that were estimated, are told by trials (`restore.trials`). What is wrong with
 an estimated kernel counts as noise. How much that is, is told by the trial's residual, which is
-within a tenth of what the whole leaves. Where one with little noise leaves more in some parts than
-in others, as noise would not, weak detail was changed since (`restore.blind.changed`): strong
-detail alone tells the kernel, and what does not show is allowed for. A JPEG says so here alone: in
-its certificate, not in its spectrum, it is known where compression left nothing.
+within a tenth of what the whole leaves. Where weak detail was changed since (`restore.misled`)
+strong detail alone tells the kernel, and what does not show is allowed for.
 """
 
 import math
@@ -20,19 +18,14 @@ import torch
 from operators.exposure import Camera
 from operators.noise import Noise, Uneven
 from restore.blind import Blind, Unknowable
-from restore.blind.changed import FEWEST, UNEVEN, tenths
 from restore.lacking import lacking
+from restore.misled import CHANGED, misled, uneven
 from restore.result import Result
 from restore.trials import Cost, Guess, Run, chi_square, likeliest, tried
 
 KERNEL_ERROR, PARTS_ERROR = 0.01, 0.02
 """Least noise of a photo whose kernel was estimated: with that of the photo alone its errors become
 stripes. Kernels of parts are less certain, and between them blur is a mixture."""
-CHANGED = 0.02
-"""Noise that is allowed for where what is left is uneven, and in trials of what was changed: errors
-as smooth as that do more harm than as much noise. The verdict is by what there is."""
-LITTLE = 0.005
-"""Noise of the trial that tells of it: with more less is left, with none all that is small."""
 SPARED = 1.25
 """Times the noise that is allowed for from which on noise was left somewhere."""
 SAFE, NEAR = 1.15, 1.5
@@ -96,22 +89,24 @@ def with_estimate(
     as well. hidden: the cameras that come into question, and the noise that the file hides by each;
     each is tried with what was found of what it blurs. Of those by the file's JPEG the likeliest is
     taken if it explains the photo, else the likeliest of the others. again: what is found by strong
-    detail alone, taken where the likeliest leaves what is uneven. Where the whole is refused
+    detail alone, taken where trials say that the weak misled. Where the whole is refused
     nevertheless, it is done again with the noise that it lacks. Unknowable where none explains it,
     and, as NotBlurred, what `again` raises.
     """
-    plan = _chosen(found, noise, hidden, run, cost)
-    uneven = again is not None and noise is None and _uneven(plan.guess, run)
-    if again is not None and uneven and not (plan.guess.blur and plan.guess.blur.changed):
-        plan = _chosen(again(), noise, hidden, run, cost)
-        uneven = _uneven(plan.guess, run)  # not where it was another kernel, or light, that misled
+    plan, changed = _chosen(found, noise, hidden, run, cost), False
+    if noise is None and again is not None:
+        changed = misled(plan.guess, _least(plan.guess), run, cost)
+        if changed and not (plan.guess.blur and plan.guess.blur.changed):
+            plan = _chosen(again(), noise, hidden, run, cost)
+            # Not where it was another kernel, or light, that misled.
+            changed = misled(plan.guess, _least(plan.guess), run, cost)
     if noise is None and not _explained(plan):
         raise Unknowable(
             f"image: the likeliest blur, {plan.guess.family}, leaves {plan.noise:.3f} of the range"
             " unexplained; if there is another, say which by its kernel"
         )
     if noise is None and isinstance(plan.noise, float):
-        result = _whole(plan.guess, plan.noise, uneven, run)
+        result = _whole(plan.guess, plan.noise, changed, run)
     else:
         result = run(plan.guess, plan.noise)
     blur = plan.guess.blur or found[0]
@@ -126,29 +121,18 @@ def _left_since(
     """The noise that a photo has left whose weak detail was changed by any guess, else None."""
     left = [changed(one) for one in guesses]
     own = max((one for one in left if one is not None), default=0.0)
-    told = None not in left and all(_uneven(one, run, own) for one in guesses)
+    told = None not in left and all(uneven(one, run, own) for one in guesses)
     return own if told else None
 
 
-def _uneven(guess: Guess, run: Run, own: float | None = None) -> bool:
-    """Whether what a guess leaves is no noise, by a trial with little; own: the photo's."""
-    if own is None:
-        own = 0.0 if guess.blur is None else guess.blur.noise
-    if own > LITTLE and not (guess.camera and guess.camera.jpeg):
-        return False  # its noise shows, and was not removed
-    trial = run(guess, max(own, LITTLE), trial=True)
-    parts = [part for row in trial.report["certificate"]["map"][0] for part in row if part]
-    return len(parts) >= FEWEST and float(tenths(torch.tensor(parts).sort().values)) > UNEVEN**2
-
-
-def _whole(guess: Guess, left: float, uneven: bool, run: Run) -> Result:
+def _whole(guess: Guess, left: float, changed: bool, run: Run) -> Result:
     """The result with a noise that was told by trials, again with what it lacks where refused."""
-    allowing = partial(_allowing, CHANGED if uneven else 0.0, run, guess)
+    allowing = partial(_allowing, CHANGED if changed else 0.0, run, guess)
     result = allowing(left)
     if not result.accepted:
         left = _fitting(left, result)
         result = allowing(left)
-    if not uneven:
+    if not changed:
         return result
     return _locally(result, max(CHANGED, left), partial(run, guess, judged_by=left))
 

@@ -31,9 +31,9 @@ from restore.bench.files import Levels, encoded, levels, middle
 from restore.bench.protocol import BenchError
 from restore.bench.reports import Report, shown, told, written
 from restore.blind import NotBlurred, Unknowable, correlation
-from restore.guessed import CHANGED
 from restore.images import read
 from restore.metrics import psnr
+from restore.misled import CHANGED
 
 BLURS = {"motion": lambda: kernels.motion(15, 30), "disk": lambda: kernels.disk(3)}
 SIDE, LEAST = 332, 320

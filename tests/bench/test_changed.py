@@ -18,9 +18,9 @@ from restore import deblur
 from restore.bench import changed
 from restore.bench.protocol import BenchError
 from restore.blind import NotBlurred
-from restore.guessed import CHANGED
 from restore.images import read
 from restore.metrics import psnr
+from restore.misled import CHANGED
 
 
 def photo(side: int = 120) -> Tensor:

@@ -26,7 +26,8 @@ from operators.seeds import Seeds
 from operators.tone import Gamma
 from restore.bench.seams import edge
 from restore.blind import Blind, NotBlurred, Unknowable, correlation
-from restore.guessed import CHANGED, KERNEL_ERROR, LITTLE, with_estimate
+from restore.guessed import KERNEL_ERROR, with_estimate
+from restore.misled import CHANGED, LITTLE
 from restore.preparation import padding
 from restore.result import Result
 from restore.trials import Guess
@@ -368,6 +369,11 @@ def no_cost(result: Result) -> float:
     raise AssertionError
 
 
+def no_nats(result: Result) -> float:
+    """Pictures are all probable."""
+    return 0.0
+
+
 def left_over(chi_square: float, **report: Any) -> Result:
     """A result that leaves so much."""
     certificate = {"chi_square": [chi_square], "band": [0.0, 1.22], "unexplained": [0.0]}
@@ -557,7 +563,7 @@ def test_changed_detail_is_told_by_strong_detail_and_allowed_for(
 
     blind = Blind(torch.ones(1, 1), "disk", {}, own, 0.9, {"evidence": {}}, changed=changed)
     strong = replace(blind, family="motion", changed=True)
-    found = with_estimate([blind], noise, {None: None}, run, no_cost, lambda: [strong])
+    found = with_estimate([blind], noise, {None: None}, run, no_nats, lambda: [strong])
     again = not changed and parts is UNEVEN and own < LITTLE
     assert found.report["blur"]["family"] == ("motion" if again else "disk")
     assert found.report["blur"]["changed"] is (changed or again)
@@ -592,7 +598,7 @@ def test_where_a_filter_left_noise_more_is_allowed_for(
         return whole
 
     blind = Blind(torch.ones(1, 1), "disk", {}, 0.001, 0.9, {"evidence": {}}, changed=True)
-    found = with_estimate([blind], None, {None: None}, run, no_cost, lambda: [blind])
+    found = with_estimate([blind], None, {None: None}, run, no_nats, lambda: [blind])
     assert asked == [(noise, pytest.approx(KERNEL_ERROR)) for noise in noises]
     assert found.accepted
 
@@ -609,8 +615,38 @@ def test_what_only_the_wrong_kernel_leaves_uneven_is_not_allowed_for() -> None:
 
     weak = Blind(torch.ones(1, 1), "disk", {}, 0.001, 0.9, {"evidence": {}})
     strong = replace(weak, family="motion", changed=True)
-    with_estimate([weak], None, {None: None}, run, no_cost, lambda: [strong])
+    with_estimate([weak], None, {None: None}, run, no_nats, lambda: [strong])
     assert asked[-1] == ("motion", KERNEL_ERROR, False)
+
+
+@pytest.mark.parametrize(
+    ("nats", "left", "expected"),
+    [
+        ({KERNEL_ERROR: 0.2, CHANGED: 0.1}, 0.5, ("motion", CHANGED)),
+        ({KERNEL_ERROR: 0.16, CHANGED: 0.1}, 0.5, ("disk", KERNEL_ERROR)),  # a picture of detail
+        ({KERNEL_ERROR: 0.09, CHANGED: 0.01}, 0.5, ("disk", KERNEL_ERROR)),  # of little
+        ({KERNEL_ERROR: 0.2, CHANGED: 0.1}, 0.95, ("disk", KERNEL_ERROR)),  # its noise is there
+    ],
+)
+def test_an_improbable_picture_tells_of_changed_detail_as_well(
+    nats: dict[float, float], left: float, expected: tuple[str, float]
+) -> None:
+    asked = []
+
+    def run(guess: Guess, noise: Any, /, *, trial: bool = False, **_: Any) -> Result:
+        asked.append((guess.family, noise))
+        result = left_over(left if trial else 1.0, by=guess.camera, allowed=noise)
+        result.report["certificate"] |= {"map": [[[None, *EVEN]]], "sigma": 0.001}
+        return result
+
+    weak = Blind(torch.ones(1, 1), "disk", {}, 0.001, 0.9, {"evidence": {}})
+    strong = replace(weak, family="motion", changed=True)
+
+    def cost(result: Result) -> float:
+        return nats[result.report["allowed"]]
+
+    with_estimate([weak], None, {None: None}, run, cost, lambda: [strong])
+    assert asked[-1] == expected
 
 
 def test_a_sharp_photo_has_no_blur_to_be_estimated() -> None:

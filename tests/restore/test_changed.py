@@ -18,8 +18,8 @@ from restore.blind.changed import UNEVEN, unevenness
 from restore.blind.given import DOUBT, likelier
 from restore.blind.seen import View
 from restore.blurred import blurs_of
-from restore.guessed import CHANGED
 from restore.images import read
+from restore.misled import CHANGED
 from restore.noise_level import estimate_sigma
 
 MOTION = kernels.motion(13, 30)
