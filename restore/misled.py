@@ -16,10 +16,10 @@ CHANGED = 0.02
 smooth as that do more harm than as much noise. The verdict is by what there is."""
 LITTLE = 0.005
 """Noise of the trial that tells of it: with more less is left, with none all that is small."""
-SOME, FAR = 0.1, 1.75
+SOME, FAR = 0.07, 1.75
 """Nats a value from which a picture may be improbable; and by how many times more it is then than
 with more noise. Measured on photos whose noise was kept, 0.05 to 0.1 and up to 1.6 times; on frames
-of videos 0.16 to 0.24 and 1.9 to 4 times."""
+of videos 0.14 to 0.24 and 1.9 to 4 times."""
 
 
 def misled(guess: Guess, least: float, run: Run, cost: Cost) -> bool:
@@ -30,9 +30,8 @@ def misled(guess: Guess, least: float, run: Run, cost: Cost) -> bool:
 
 def uneven(guess: Guess, run: Run, own: float | None = None) -> bool:
     """Whether what a guess leaves is no noise, by a trial with little; own: the photo's."""
-    if own is None:
-        own = 0.0 if guess.blur is None else guess.blur.noise
-    if own > LITTLE and not (guess.camera and guess.camera.jpeg):
+    own = _noise(guess) if own is None else own
+    if own > LITTLE and not _filed(guess):
         return False  # its noise shows, and was not removed
     trial = run(guess, max(own, LITTLE), trial=True)
     parts = [part for row in trial.report["certificate"]["map"][0] for part in row if part]
@@ -42,11 +41,21 @@ def uneven(guess: Guess, run: Run, own: float | None = None) -> bool:
 def _improbable(guess: Guess, least: float, run: Run, cost: Cost) -> bool:
     """Whether the prior finds what a guess makes improbable, and far less so with more noise.
 
-    So it does of photos that kept theirs where as much as that is left.
+    So it does of photos that kept theirs, too, where as much as that is left.
     """
-    if least >= CHANGED:
+    if least >= CHANGED or (_noise(guess) > LITTLE and not _filed(guess)):
         return False
     trial = run(guess, least, trial=True)
-    if chi_square(trial) > FOLLOWED or (nats := cost(trial)) < SOME:
+    if (_filed(guess) and chi_square(trial) > FOLLOWED) or (nats := cost(trial)) < SOME:
         return False
     return nats > FAR * cost(run(guess, CHANGED, trial=True))
+
+
+def _noise(guess: Guess) -> float:
+    """What shows in the photo."""
+    return 0.0 if guess.blur is None else guess.blur.noise
+
+
+def _filed(guess: Guess) -> bool:
+    """Whether compression may hide noise."""
+    return bool(guess.camera and guess.camera.jpeg)

@@ -620,16 +620,22 @@ def test_what_only_the_wrong_kernel_leaves_uneven_is_not_allowed_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("nats", "left", "expected"),
+    ("nats", "own", "left", "camera", "expected"),
     [
-        ({KERNEL_ERROR: 0.2, CHANGED: 0.1}, 0.5, ("motion", CHANGED)),
-        ({KERNEL_ERROR: 0.16, CHANGED: 0.1}, 0.5, ("disk", KERNEL_ERROR)),  # a picture of detail
-        ({KERNEL_ERROR: 0.09, CHANGED: 0.01}, 0.5, ("disk", KERNEL_ERROR)),  # of little
-        ({KERNEL_ERROR: 0.2, CHANGED: 0.1}, 0.95, ("disk", KERNEL_ERROR)),  # its noise is there
+        ((0.2, 0.1), 0.001, 0.95, None, ("motion", CHANGED)),
+        ((0.16, 0.1), 0.001, 0.5, None, ("disk", KERNEL_ERROR)),  # a picture of detail
+        ((0.06, 0.01), 0.001, 0.5, None, ("disk", KERNEL_ERROR)),  # of little
+        ((0.2, 0.1), 0.006, 0.5, None, ("disk", KERNEL_ERROR)),  # its noise shows
+        ((0.2, 0.1), 0.006, 0.5, FILED, ("motion", CHANGED)),
+        ((0.2, 0.1), 0.001, 0.95, FILED, ("disk", KERNEL_ERROR)),  # its noise is there
     ],
 )
 def test_an_improbable_picture_tells_of_changed_detail_as_well(
-    nats: dict[float, float], left: float, expected: tuple[str, float]
+    nats: tuple[float, float],
+    own: float,
+    left: float,
+    camera: Camera | None,
+    expected: tuple[str, float],
 ) -> None:
     asked = []
 
@@ -639,13 +645,13 @@ def test_an_improbable_picture_tells_of_changed_detail_as_well(
         result.report["certificate"] |= {"map": [[[None, *EVEN]]], "sigma": 0.001}
         return result
 
-    weak = Blind(torch.ones(1, 1), "disk", {}, 0.001, 0.9, {"evidence": {}})
+    weak = Blind(torch.ones(1, 1), "disk", {}, own, 0.9, {"evidence": {}}, light=bool(camera))
     strong = replace(weak, family="motion", changed=True)
 
     def cost(result: Result) -> float:
-        return nats[result.report["allowed"]]
+        return nats[result.report["allowed"] == CHANGED]
 
-    with_estimate([weak], None, {None: None}, run, cost, lambda: [strong])
+    with_estimate([weak], None, {camera: None}, run, cost, lambda: [strong])
     assert asked[-1] == expected
 
 
