@@ -21,7 +21,7 @@ from restore.blind import Blind, Unknowable
 from restore.lacking import lacking
 from restore.misled import CHANGED, misled, uneven
 from restore.result import Result
-from restore.trials import Cost, Guess, Run, chi_square, likeliest, tried
+from restore.trials import Cost, Guess, Run, chi_square, likeliest, once, tried
 
 KERNEL_ERROR, PARTS_ERROR = 0.01, 0.02
 """Least noise of a photo whose kernel was estimated: with that of the photo alone its errors become
@@ -93,6 +93,7 @@ def with_estimate(
     nevertheless, it is done again with the noise that it lacks. Unknowable where none explains it,
     and, as NotBlurred, what `again` raises.
     """
+    run = once(run)
     plan, changed = _chosen(found, noise, hidden, run, cost), False
     if noise is None and again is not None:
         changed = misled(plan.guess, _least(plan.guess), run, cost)

@@ -79,6 +79,22 @@ def trial_options(options: dict[str, Any]) -> dict[str, Any]:
     return {**own, **TRIAL, "solver": "dpir"}
 
 
+def once(run: Run) -> Run:
+    """As run does, but no trial twice."""
+    done: dict[tuple[Guess, float | Noise | None], Result] = {}
+
+    def remembering(
+        guess: Guess, noise: float | Noise | None, /, *, trial: bool = False, **verdict: Any
+    ) -> Result:
+        if not trial or verdict:
+            return run(guess, noise, trial=trial, **verdict)
+        if (guess, noise) not in done:
+            done[guess, noise] = run(guess, noise, trial=True)
+        return done[guess, noise]
+
+    return remembering
+
+
 def tried(guesses: Sequence[Guess], noise: float | Noise | None, run: Run) -> list[Trial]:
     """A trial of each, with a noise on [0, 1]."""
     return [Trial(guess, run(guess, noise, trial=True), {}) for guess in guesses]

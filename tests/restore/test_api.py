@@ -640,7 +640,7 @@ def test_an_improbable_picture_tells_of_changed_detail_as_well(
     asked = []
 
     def run(guess: Guess, noise: Any, /, *, trial: bool = False, **_: Any) -> Result:
-        asked.append((guess.family, noise))
+        asked.append((guess.family, noise, trial))
         result = left_over(left if trial else 1.0, by=guess.camera, allowed=noise)
         result.report["certificate"] |= {"map": [[[None, *EVEN]]], "sigma": 0.001}
         return result
@@ -652,7 +652,8 @@ def test_an_improbable_picture_tells_of_changed_detail_as_well(
         return nats[result.report["allowed"] == CHANGED]
 
     with_estimate([weak], None, {camera: None}, run, cost, lambda: [strong])
-    assert asked[-1] == expected
+    assert asked[-1] == (*expected, False)
+    assert len(asked) == len(set(asked))  # no trial twice
 
 
 def test_a_sharp_photo_has_no_blur_to_be_estimated() -> None:
