@@ -148,6 +148,13 @@ class Exposure(Bent):
             x = x + seen.prox(torch.zeros_like(x), short, FIRMNESS)
         return x
 
+    def upright(self, measurement: Measurement[Any], residual: Tensor) -> Tensor:
+        """Turn coefficients, which lie as in the file, as the photo is."""
+        if (jpeg := self.camera.jpeg) is None:
+            return residual
+        rows, columns = jpeg.stored(measurement.y).shape[-2:]
+        return jpeg.upright(residual[..., :rows, :columns])
+
     def chance(self, measurement: Measurement[Any], x: Tensor) -> Tensor:
         """Give the mean square of rounding at the true x in units of its variance.
 

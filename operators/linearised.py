@@ -41,6 +41,10 @@ class Bent(Operator):
         """Give what is worth telling of the picture x besides the residual, JSON-able."""
         return {}
 
+    def upright(self, measurement: Measurement[Any], residual: Tensor) -> Tensor:
+        """Give values (B, C, h, w) of the residual of `linearised` where they lie in y."""
+        return residual
+
     def chance(self, measurement: Measurement[Any], x: Tensor) -> Tensor:
         """Give the mean square that the residual of `linearised` has at the true x, in units of
         its variance; to broadcast against it: 1 where its noise is not bounded. A scalar where
@@ -110,6 +114,12 @@ def expected(measurement: Measurement[Any], x: Tensor) -> Tensor | float:
     """Give the mean square of the residual of `linearised` at the true x over its variance."""
     operator = measurement.operator
     return operator.chance(measurement, x) if isinstance(operator, Bent) else 1.0
+
+
+def upright(measurement: Measurement[Any], residual: Tensor) -> Tensor:
+    """Give values of the residual of `linearised` where they lie in y."""
+    operator = measurement.operator
+    return operator.upright(measurement, residual) if isinstance(operator, Bent) else residual
 
 
 def tangent(f: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:

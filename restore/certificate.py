@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from operators.base import Operator
-from operators.linearised import expected, linearised
+from operators.linearised import expected, linearised, upright
 from operators.measurement import Measurement
 from restore.blind.given import Likelier, Pictured, likelier
 from restore.solvers.base import QUANTISATION
@@ -110,7 +110,7 @@ def certify(
     chi_square = (squares.flatten(1).sum(1) / count).tolist()
     lowest = _LEAST * (measurement.sigma >= _VISIBLE_SIGMA and not removed)
     band = (lowest, float(_highest(count.min())))
-    parts, unexplained = _parts(squares, measured)
+    parts, unexplained = _parts(*(upright(given, one) for one in (squares, measured)))
     white = not removed and (not isinstance(chance, Tensor) or chance.ndim == 0)
     nothing: list[Any] = [None] * len(x)
     sizes = (residual, clean, variance, count)

@@ -46,7 +46,7 @@ class Blind:
 
     @property
     def own(self) -> float:
-        """Nats of its family above no blur."""
+        """Nats of the best of its family above no blur."""
         named = [v for name, v in self.report["evidence"].items() if name.startswith(self.family)]
         return float(max(named, default=0))
 

@@ -13,10 +13,13 @@ from torch import Tensor
 
 from operators import (
     Blur,
+    Camera,
     Downsample,
+    Exposure,
     Gaussian,
     Grayscale,
     Identity,
+    Jpeg,
     LinearOperator,
     Mask,
     Measurement,
@@ -200,6 +203,22 @@ def test_a_part_that_moved_by_itself_is_found_on_the_map() -> None:
     assert certificate.accepted == [True] and certificate.verdict == [
         f"{CONSISTENT}, but for 1.6% of it"
     ]
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (3, 10)])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_map_of_a_turned_file_is_upright(orientation: int, corner: tuple[int, int]) -> None:
+    jpeg = Jpeg(92, orientation=orientation, corner=corner)
+    x = 0.1 + 0.8 * scene(144)[..., :100, :].expand(1, 3, -1, -1)
+    y = x.clone()
+    y[..., :20, -40:] += 0.2 * Seeds(0).normal_like(y[..., :20, -40:])
+    operator = Exposure(Identity(), Camera(jpeg=jpeg))
+    found = certify(Measurement(jpeg(y.clamp(0, 1)), operator, Gaussian(0.01)), x).map[0]
+    parts = torch.tensor([[part or 0.0 for part in row] for row in found])
+    assert parts.shape == (6, 9)
+    assert float(parts[0, -1]) > 20
+    parts[:2, -4:] = 0  # a block of chroma is as wide as a part
+    assert float(parts.max()) < 3
 
 
 def test_parts_without_a_measurement_are_empty_and_the_whole_is_the_mean_of_the_rest() -> None:
