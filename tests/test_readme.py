@@ -55,7 +55,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def _draw(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.stem == "holiday":
-        write(read(blurred(motion(9, 30), channels=3, side=128)), path)
+        write(read(blurred(motion(9, 30), channels=3, side=96)), path)
         return
     values = np.zeros((48, 48, 3), dtype=np.uint8)
     if "mask" in path.stem or "scratch" in path.stem:

@@ -1,6 +1,7 @@
 """estimate: what a photo alone tells of its noise and its blur."""
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -10,12 +11,20 @@ from PIL import Image
 from skimage import data
 
 from operators import PoissonGaussian, Seeds, kernels
-from restore.blind import Blind, correlation
+from restore.blind import Blind, NotBlurred, correlation
 from restore.commands import estimate
 from restore.images import read, write
-from tests.cli.conftest import Command
+from tests.cli.conftest import WHITE, Command
 from tests.drawings import blurred
 from tests.restore.test_varying import LEFT, RIGHT, photo
+
+FOUND = Blind(
+    kernels.motion(9, 0), "motion", {"length": 9.0, "angle": 0.0}, 0.01, 0.9, {"evidence": {}}
+)
+
+
+def sharp(*_: object, **__: object) -> Blind:
+    raise NotBlurred("image: no blur")
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +34,7 @@ def once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_noise_and_blur_are_told(folder: Path, photomend: Command) -> None:
-    write(read(blurred(kernels.motion(13, 30), 3)), folder / "moved.png")
+    write(read(blurred(kernels.motion(9, 30), 3, 128)), folder / "moved.png")
     outcome = photomend("estimate", "moved.png")
     assert outcome.code == 0 and outcome.err == ""
     assert (
@@ -34,9 +43,9 @@ def test_noise_and_blur_are_told(folder: Path, photomend: Command) -> None:
     )
     told = json.loads(photomend("estimate", "--json", "moved.png").out)
     assert told["noise"]["sigma"] == pytest.approx(0.01, rel=0.1) and told["noise"]["gain"] is None
-    assert told["blur"]["family"] == "motion" and told["size"] == [180, 180]
+    assert told["blur"]["family"] == "motion" and told["size"] == [120, 120]
     assert told["blur"]["light"] is False
-    assert told["blur"]["parameters"]["length"] == pytest.approx(13, abs=1.5)
+    assert told["blur"]["parameters"]["length"] == pytest.approx(9, abs=0.7)
 
 
 def test_shot_noise_is_told(folder: Path, photomend: Command) -> None:
@@ -48,7 +57,10 @@ def test_shot_noise_is_told(folder: Path, photomend: Command) -> None:
     assert "shot noise of gain" in photomend("estimate", "dim.png").out
 
 
-def test_a_compression_is_told(folder: Path, photomend: Command) -> None:
+def test_a_compression_is_told(
+    folder: Path, photomend: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("restore.blurred.blur_of", lambda photo: FOUND)
     moved = read(blurred(kernels.motion(13, 30), 3)).samples("uint8")
     Image.fromarray(moved).save("moved.jpg", quality=80)
     Image.open("moved.jpg").save("copy.png")
@@ -60,7 +72,10 @@ def test_a_compression_is_told(folder: Path, photomend: Command) -> None:
     assert "quality 80, 4:2:0 and cropped or turned since; " in said
 
 
-def test_what_a_photo_was_enlarged_from_is_told(folder: Path, photomend: Command) -> None:
+def test_what_a_photo_was_enlarged_from_is_told(
+    folder: Path, photomend: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("restore.blurred.estimate_kernel", sharp)
     small = Image.fromarray(data.astronaut()[80:160, 180:260])
     small.resize((160, 160), Image.Resampling.BICUBIC).save("large.png")
     said = photomend("estimate", "large.png").out
@@ -69,7 +84,7 @@ def test_what_a_photo_was_enlarged_from_is_told(folder: Path, photomend: Command
     told = json.loads(photomend("estimate", "--json", "large.png").out)
     assert told["size"] == [160, 160] and told["blur"] is None
     assert told["enlarged"] == {"factors": [2, 2], "filter": "bicubic", "size": [80, 80]}
-    outcome = photomend("deblur", "large.png", "--steps", "4", "-o", "out.png")
+    outcome = photomend("deblur", "large.png", "--steps", 4, *WHITE, "-o", "out.png")
     assert outcome.code == 0
     assert "large.png: was enlarged from 80 x 80; restored from those" in outcome.err
     assert read("out.png").pixels.shape == (1, 3, 160, 160)
@@ -79,9 +94,8 @@ def test_detail_that_was_changed_is_told(
     folder: Path, photomend: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Image.new("RGB", (80, 80)).save(folder / "filmed.png")
-    kernel, numbers = kernels.motion(9, 0), {"length": 9.0, "angle": 0.0}
-    found = Blind(kernel, "motion", numbers, 0.01, 0.9, {"evidence": {}}, changed=True)
-    monkeypatch.setattr("restore.blurred.blur_of", lambda photo: found)
+    changed = replace(FOUND, changed=True)
+    monkeypatch.setattr("restore.blurred.blur_of", lambda photo: changed)
     said = photomend("estimate", "filmed.png").out
     assert "length 9, angle 0; noise was removed since, or it is of a video, confidence" in said
     assert json.loads(photomend("estimate", "--json", "filmed.png").out)["blur"]["changed"] is True

@@ -16,7 +16,7 @@ from restore.commands.overlap import IN_FLIGHT, Device, Stop
 from tests.cli.conftest import WHITE, Command, picture
 
 COMMAND = (sys.executable, "-m", "restore.cli")
-WORDS = ("deblur", "-k", "disk:1", "--noise", "2/255", "--steps", 2, *WHITE)
+WORDS = ("deblur", "-k", "disk:1", "--noise", "2/255", "--camera", "srgb", "--steps", 2, *WHITE)
 SOLVER = """
 import json, threading, time
 from pathlib import Path

@@ -15,6 +15,7 @@ from tests.cli.conftest import WHITE, Command, picture
 from tests.drawings import blurred
 
 QUICK = ("--steps", 2, "--noise", "2/255", *WHITE)
+VALUES = ("-k", "disk:1", "--camera", "none")
 
 
 def pixels(path: Path | str) -> np.ndarray:
@@ -114,10 +115,10 @@ def test_a_pipe_gives_bytes_of_the_same_format(folder: Path, photomend: Command)
 
 
 def test_json_gives_one_object_a_file(photo: Path, photomend: Command) -> None:
-    photomend("deblur", photo, "-k", "disk:1", *QUICK)
+    photomend("deblur", photo, *VALUES, *QUICK)
     picture(seed=1).save("other.png")
     names = ("photo.png", "other.png", "none.png")
-    outcome = photomend("deblur", *names, "-k", "disk:1", "--json", *QUICK)
+    outcome = photomend("deblur", *names, *VALUES, "--json", *QUICK)
     rows = [json.loads(line) for line in outcome.out.splitlines()]
     assert [row["input"] for row in rows] == [*names]
     assert [row["status"] for row in rows] == ["skipped", "done", "failed"]
@@ -127,7 +128,7 @@ def test_json_gives_one_object_a_file(photo: Path, photomend: Command) -> None:
 
 
 def test_what_exists_is_skipped_unless_told(photo: Path, photomend: Command) -> None:
-    words = ("deblur", photo, "-k", "disk:1", *QUICK)
+    words = ("deblur", photo, *VALUES, *QUICK)
     assert photomend(*words).code == 0
     first = Path("photo.deblurred.png").stat().st_mtime_ns
     again = photomend(*words)
@@ -143,7 +144,7 @@ def test_a_broken_file_does_not_stop_the_folder(folder: Path, photomend: Command
         (folder / "in" / below).parent.mkdir(parents=True, exist_ok=True)
         picture().save(folder / "in" / below)
     (folder / "in" / "b.png").write_bytes(b"no picture")
-    outcome = photomend("deblur", "in", "-r", "-o", "out", "-k", "disk:1", *QUICK)
+    outcome = photomend("deblur", "in", "-r", "-o", "out", *VALUES, *QUICK)
     assert outcome.code == 3
     assert "in/b.png" in outcome.err
     written = {str(path.relative_to("out")) for path in Path("out").rglob("*") if path.is_file()}
@@ -151,11 +152,11 @@ def test_a_broken_file_does_not_stop_the_folder(folder: Path, photomend: Command
 
 
 def test_quiet_says_nothing_when_all_is_well(photo: Path, photomend: Command) -> None:
-    assert photomend("deblur", photo, "-k", "disk:1", "-q", *QUICK) == (0, b"", "")
+    assert photomend("deblur", photo, *VALUES, "-q", *QUICK) == (0, b"", "")
 
 
 def test_an_option_of_the_solver_reaches_it(photo: Path, photomend: Command) -> None:
-    words = ("deblur", photo, "-k", "disk:1", *QUICK)
+    words = ("deblur", photo, *VALUES, *QUICK)
     assert photomend(*words, "--option", "reach=0.2").code == 0
     options = json.loads(Path("photo.deblurred.json").read_text())["options"]
     assert options["reach"] == 0.2
@@ -181,6 +182,6 @@ def test_where_a_photo_was_taken_is_left_out_when_told(folder: Path, photomend: 
     exif[0x8825] = {1: "N"}
     picture().save("here.jpg", exif=exif)
     for words, kept in ((("-o", "a.jpg"), True), (("-o", "b.jpg", "--no-gps"), False)):
-        assert photomend("deblur", "here.jpg", "-k", "disk:1", *QUICK, *words).code == 0
+        assert photomend("deblur", "here.jpg", *VALUES, *QUICK, *words).code == 0
         with Image.open(words[1]) as image:
             assert (0x8825 in image.getexif()) == kept

@@ -39,7 +39,7 @@ def steps_of(photo: Photo) -> Tensor:
 
 
 def test_rounding_is_not_taken_for_blur(monkeypatch: pytest.MonkeyPatch) -> None:
-    photo = compressed(blurred(MOTION, channels=3), 85)
+    photo = compressed(blurred(MOTION, channels=3, side=160), 85)
     (found,) = blurs_of(photo, [False], parts=False)
     assert found.family == "motion" and correlation(found.kernel, MOTION) > 0.99
     without = estimate_kernel(photo.pixels)  # that it is rounded: then it is weak detail changed

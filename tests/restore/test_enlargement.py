@@ -166,7 +166,8 @@ def decibels(x: Tensor, y: Tensor) -> float:
     return -20 * math.log10(error(x, y) / 255)
 
 
-@pytest.mark.parametrize("times", [1.5, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [1.5, 2])
 def test_an_enlarged_photo_is_restored_from_what_was_there(times: float) -> None:
     truth = Image.fromarray(data.astronaut()[60:204, 160:304])
     before = truth.resize((round(144 / times),) * 2, Image.Resampling.LANCZOS)

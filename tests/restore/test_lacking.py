@@ -38,7 +38,7 @@ def webp(pixels: Tensor) -> NDArray[Any]:
 
 
 def restored(photo: NDArray[Any], **options: Any) -> Result:
-    return restore.deblur(photo, kernel=KERNEL, **options)
+    return restore.deblur(photo, kernel=KERNEL, steps=5, **options)
 
 
 def test_errors_of_an_unknown_compression_are_allowed_for_and_told() -> None:

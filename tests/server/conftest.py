@@ -49,8 +49,8 @@ class Live(Served):
     def post(self, image: bytes | None = None, task: str = "deblur", **more: Any) -> httpx.Response:
         """Ask for a job; params as a dictionary, files by their names, headers."""
         headers, files = more.pop("headers", {}), more.pop("files", {})
-        params = {"kernel": "disk:1", "noise": 0.05} if task == "deblur" else {}
-        params |= more
+        given = {"kernel": "disk:1", "noise": 0.05, "camera": "none"}
+        params = (given if task == "deblur" else {}) | more
         named = {"image": png() if image is None else image, **files}
         form = {name: (f"{name}.png", data) for name, data in named.items()}
         data = {"task": task, "params": json.dumps(params)}

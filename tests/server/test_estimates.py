@@ -52,7 +52,7 @@ def test_an_estimate_finds_the_blur_and_draws_it(server: Live, tmp_path: Path) -
 
 def test_an_estimate_tells_the_compression(server: Live) -> None:
     file = io.BytesIO()
-    levels = (255 * scene(96)[0].repeat(3, 1, 1)).byte().permute(1, 2, 0).numpy()
+    levels = (255 * scene(32)[0].repeat(3, 1, 1)).byte().permute(1, 2, 0).numpy()
     Image.fromarray(levels).save(file, "JPEG", quality=70)
     answer = server.http.post(
         "/v1/jobs", data={"task": "estimate"}, files={"image": ("a.jpg", file.getvalue())},
@@ -65,15 +65,15 @@ def test_an_estimate_tells_the_compression(server: Live) -> None:
 
 def test_an_estimate_tells_what_a_photo_was_enlarged_from(server: Live) -> None:
     file = io.BytesIO()
-    small = Image.fromarray((255 * scene(64)[0, 0]).byte().numpy())
-    small.resize((128, 128), Image.Resampling.BICUBIC).save(file, "PNG")
+    small = Image.fromarray((255 * scene(48)[0, 0]).byte().numpy())
+    small.resize((96, 96), Image.Resampling.BICUBIC).save(file, "PNG")
     answer = server.http.post(
         "/v1/jobs", data={"task": "estimate"}, files={"image": ("a.png", file.getvalue())},
         headers=WAIT,
     )  # fmt: skip
     report = server.http.get(answer.json()["links"]["result"], headers=JSON).json()
-    assert report["enlarged"] == {"factors": [2, 2], "filter": "bicubic", "size": [64, 64]}
-    assert report["size"] == [128, 128] and report["blur"] is None
+    assert report["enlarged"] == {"factors": [2, 2], "filter": "bicubic", "size": [48, 48]}
+    assert report["size"] == [96, 96] and report["blur"] is None
 
 
 def test_a_photo_that_tells_nothing_says_why(server: Live) -> None:

@@ -177,7 +177,8 @@ QUICKLY = [
         id=f"{name}-{kind}-{curve}-{space}",
         marks=slow
         if f"{name}-{kind}" in LONG
-        or ((curve, space) != ("vp", "latent") and EXACT[name].quick < 2000)
+        or (curve, space) not in (("vp", "latent"), ("flow", "pixel"))
+        or (curve == "flow" and EXACT[name].quick < 2000)
         else (),
     )
     for name, kind in CONTROLS
