@@ -30,8 +30,9 @@ LARGEST_PARAMS = 65536
 """Bytes of the parameters."""
 LARGEST_KERNEL = 255
 """Side of a kernel in pixels; a file of eight bytes for each and a header."""
-BYTES_A_PIXEL, BYTES_A_SAMPLE = 9, 3
-"""Of a result, at most about: what is kept of 8 and 16 bits; and of each picture beside it."""
+BYTES_A_PIXEL, BYTES_A_SAMPLE = 12, 3
+"""Of a result, at most about: what is kept of 8 and 16 bits and its file, which noise does not let
+shrink; and of each picture beside it."""
 
 
 @dataclass(frozen=True)
