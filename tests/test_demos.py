@@ -29,7 +29,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "10": {"SIDE": 96},
 }
 """What the parameters of the first cell are in the tests."""
-LONG = {"02", "03", "04", "05", "06", "08", "10"}
+LONG = {"02", "03", "04", "05", "06", "07", "08", "10"}
 KILOBYTES, ALL_KILOBYTES = 400, 3000
 PLACES = re.compile(r"(?<![\w.])/(?:home|root|tmp|usr|Users|var|work)/|site-packages|C:\\")
 

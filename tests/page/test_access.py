@@ -15,7 +15,7 @@ OUTLINE = """() => {
   const focused = document.activeElement;
   return getComputedStyle(focused.querySelector('.grip') ?? focused).outlineStyle;
 }"""
-STYLES = [("light", "en"), ("dark", "zh-CN")]
+STYLES = [pytest.param("light", "en", marks=pytest.mark.slow), ("dark", "zh-CN")]
 
 
 def clean(visit: Visit, state: str) -> None:

@@ -55,7 +55,7 @@ def test_a_reload_in_the_middle_goes_on_with_the_job(
     visits: Visits, service: Live, small: Path
 ) -> None:
     visit = visits().open()
-    slow(visit, small, steps=45)
+    slow(visit, small, steps=30)
     expect(visit.page.locator("#doing")).to_contain_text("Step")
     job = visit.job
     visit.reload()
