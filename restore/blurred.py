@@ -95,7 +95,18 @@ def _looked(look: Callable[..., Seen], looks: Sequence[bool], changed: bool) -> 
     told = [light for light, one in seen.items() if isinstance(one, Blind) and one.changed]
     if not told or True not in seen:
         return seen
-    return {True: seen[True]} if True in told else _looked(look, looks, changed=True)
+    if True not in told:
+        return _looked(look, looks, changed=True)
+    lit, coded = seen[True], seen.get(False, seen[True])
+    return {False: coded} if _programmed(coded, lit) else {True: lit}
+
+
+def _programmed(coded: Seen, lit: Seen) -> bool:
+    """Whether values were blurred, of which nothing was changed, as they are likelier by all detail
+    than light of which something was."""
+    if not (isinstance(coded, Blind) and isinstance(lit, Blind)) or coded.changed:
+        return False
+    return coded.gain > float(lit.report["of_all"])
 
 
 def _look(pixels: Tensor, **options: Any) -> Seen:

@@ -10,22 +10,35 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import groupby
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from operators.exposure import Camera
 from operators.noise import Noise, Uneven
 from restore.blind import Blind, Unknowable
+from restore.blind.spectrum import CALM
 from restore.lacking import lacking
-from restore.misled import CHANGED, misled, uneven
+from restore.misled import CHANGED, EXACT, misled, uneven
 from restore.result import Result
-from restore.trials import Cost, Guess, Run, chi_square, likeliest, once, tried
+from restore.trials import (
+    Cost,
+    Guess,
+    Run,
+    chi_square,
+    guesses_of,
+    likeliest,
+    once,
+    rounds,
+    tried,
+)
 
 KERNEL_ERROR, PARTS_ERROR = 0.01, 0.02
 """Least noise of a photo whose kernel was estimated: with that of the photo alone its errors become
 stripes. Kernels of parts are less certain, and between them blur is a mixture."""
+SURELY = 1.1
+"""Times the nats for light, or for values, of a photo without noise from which on what is left by
+the other does not count."""
 SPARED = 1.25
 """Times the noise that is allowed for from which on noise was left somewhere."""
 SAFE, NEAR = 1.15, 1.5
@@ -93,9 +106,10 @@ def with_estimate(
     nevertheless, it is done again with the noise that it lacks. Unknowable where none explains it,
     and, as NotBlurred, what `again` raises.
     """
-    run = once(run)
-    plan, changed = _chosen(found, noise, hidden, run, cost), False
-    if noise is None and again is not None:
+    run, changed = once(run), False
+    exact = _exact(found, hidden, run, cost) if noise is None else None
+    plan = exact or _chosen(found, noise, hidden, run, cost)
+    if noise is None and again is not None and exact is None:
         changed = misled(plan.guess, _least(plan.guess), run, cost)
         if changed and not (plan.guess.blur and plan.guess.blur.changed):
             plan = _chosen(again(), noise, hidden, run, cost)
@@ -158,9 +172,16 @@ def _allowing(least: float, run: Run, guess: Guess, noise: float) -> Result:
     return run(guess, noise) if noise >= least else run(guess, least, judged_by=noise)
 
 
-def rounds(cameras: Mapping[Camera | None, Any]) -> list[list[Camera | None]]:
-    """Cameras that can be compared with each other, in order: those of one compression."""
-    return [list(group) for _, group in groupby(cameras, lambda one: bool(one and one.jpeg))]
+def _exact(
+    found: Sequence[Blind], hidden: Mapping[Camera | None, float | None], run: Run, cost: Cost
+) -> Plan | None:
+    """The plan for a photo that a program blurred, which some guess explains with no noise."""
+    if any(one.noise > CALM or one.changed for one in found) or len(rounds(hidden)) > 1:
+        return None  # a JPEG has more than the rounding
+    near = [one for one in found if SURELY * one.gain >= max(other.gain for other in found)]
+    looks = [likeliest(tried(guesses_of([one], hidden)[0], EXACT, run), cost) for one in near]
+    best = min(looks, key=lambda one: one.chi_square)
+    return Plan(best.guess, EXACT, best.compared) if best.result.accepted else None
 
 
 def _chosen(
@@ -170,17 +191,7 @@ def _chosen(
     run: Run,
     cost: Cost,
 ) -> Plan:
-    every = (
-        [
-            Guess(one, replace(blur, noise=max(blur.noise, hidden[one] or 0), rivals=()))
-            for one in cameras
-            for likeliest in found
-            if likeliest.light == bool(one and one.curve)
-            for blur in (likeliest, *likeliest.rivals)
-        ]
-        for cameras in rounds(hidden)
-    )
-    *others, last = filter(None, every)
+    *others, last = guesses_of(found, hidden)
     for guesses in others:
         plan, explains = _told(guesses, noise, run, cost)
         unsure = noise is None and not explains and _explained(plan)

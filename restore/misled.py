@@ -9,11 +9,14 @@ makes of a photo that shows no noise improbable, errors were made into detail.
 import torch
 
 from restore.blind.changed import FEWEST, UNEVEN, tenths
+from restore.blind.spectrum import CALM
 from restore.trials import FOLLOWED, Cost, Guess, Run, chi_square
 
 CHANGED = 0.02
 """Noise that is allowed for where weak detail was changed, and in trials of what was: errors as
 smooth as that do more harm than as much noise. The verdict is by what there is."""
+EXACT = 0.0015
+"""Noise of a trial that explains what a program blurred, which has none but the rounding."""
 LITTLE = 0.005
 """Noise of the trial that tells of it: with more less is left, with none all that is small."""
 SOME, FAR = 0.07, 1.75
@@ -28,13 +31,16 @@ def misled(guess: Guess, least: float, run: Run, cost: Cost) -> bool:
 
 
 def uneven(guess: Guess, run: Run, own: float | None = None) -> bool:
-    """Whether what a guess leaves is no noise, by a trial with little; own: the photo's."""
+    """Whether what a guess leaves is no noise, by a trial with little; own: the photo's. Where next
+    to none explains the photo, nothing was changed, whatever the trial left of detail."""
     own = _noise(guess) if own is None else own
     if own > LITTLE and not _filed(guess):
         return False  # its noise shows, and was not removed
     trial = run(guess, max(own, LITTLE), trial=True)
     parts = [part for row in trial.report["certificate"]["map"][0] for part in row if part]
-    return len(parts) >= FEWEST and float(tenths(torch.tensor(parts).sort().values)) > UNEVEN**2
+    if len(parts) < FEWEST or float(tenths(torch.tensor(parts).sort().values)) <= UNEVEN**2:
+        return False
+    return _filed(guess) or own > CALM or not run(guess, EXACT, trial=True).accepted
 
 
 def _improbable(guess: Guess, least: float, run: Run, cost: Cost) -> bool:

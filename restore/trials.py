@@ -7,7 +7,8 @@ several families, by chi-square, and by evidence where several explain the photo
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol
 
@@ -41,6 +42,29 @@ class Guess(NamedTuple):
     def gain(self) -> float:
         """Nats of evidence for the estimate of light, or of values."""
         return 0.0 if self.blur is None else self.blur.gain
+
+
+def rounds(cameras: Mapping[Camera | None, Any]) -> list[list[Camera | None]]:
+    """Cameras that can be compared with each other, in order: those of one compression."""
+    return [list(group) for _, group in groupby(cameras, lambda one: bool(one and one.jpeg))]
+
+
+def guesses_of(
+    found: Sequence[Blind], hidden: Mapping[Camera | None, float | None]
+) -> list[list[Guess]]:
+    """What was found, with its rivals, by the cameras that blur it, in `rounds`; hidden: the noise
+    that the file hides by each."""
+    every = (
+        [
+            Guess(one, replace(blur, noise=max(blur.noise, hidden[one] or 0), rivals=()))
+            for one in cameras
+            for likeliest in found
+            if likeliest.light == bool(one and one.curve)
+            for blur in (likeliest, *likeliest.rivals)
+        ]
+        for cameras in rounds(hidden)
+    )
+    return list(filter(None, every))
 
 
 class Run(Protocol):

@@ -87,10 +87,10 @@ def _found(view: View, noise: float, size: int | None, family: str, changed: boo
 def _blind(view: View, noise: float, size: int | None, family: str, changed: bool) -> Blind:
     view, (top, left) = view.window()
     looks = [view, *view.continued()]
-    spectra = [look.spectrum() for look in looks]  # refused before the search
+    spectra = [one for look in looks for one in look.spectrum().kept(noise)]  # or it is refused
     free = _free(view, size) if family in ("free", "auto") else []
     found = _shown(spectra, family, free)
-    blurred = _sure(found)
+    blurred, of_all = _sure(found), _best(found).evidence
     if changed or not blurred or uneven(view, _best(found).kernel):
         strong = _strong(looks, family, free, _best(found), changed)
         agreed = bool(strong) and _sure(strong) and _confidence(_best(strong), strong) >= AGREED
@@ -98,15 +98,14 @@ def _blind(view: View, noise: float, size: int | None, family: str, changed: boo
             found, blurred, changed = strong, agreed, True
     best = _best(found)
     evidence = {_title(one): one.evidence for one in found}
-    report = {"evidence": evidence, "window": (top, left, *view.plane.shape), "reduction": 1}
+    window = (top, left, *view.plane.shape)
+    report = {"evidence": evidence, "of_all": of_all, "window": window, "reduction": 1}
 
     def told(one: Candidate) -> Blind:
         sure = _confidence(one, found)
-        named = (one.family, _named(one))
-        return Blind(one.kernel, *named, noise, sure, report, changed=changed)
+        return Blind(one.kernel, one.family, _named(one), noise, sure, report, changed=changed)
 
-    rivals = tuple(told(one) for one in _rivals(best, found))
-    likeliest = replace(told(best), rivals=rivals)
+    likeliest = replace(told(best), rivals=tuple(map(told, _rivals(best, found))))
     if not blurred:
         error = NotBlurred(
             "image: no blur to be sure of; the likeliest has a standard deviation of"
@@ -119,11 +118,7 @@ def _blind(view: View, noise: float, size: int | None, family: str, changed: boo
 
 
 def _strong(
-    looks: list[View],
-    family: str,
-    free: list[tuple[int, Tensor]],
-    best: Candidate,
-    changed: bool,
+    looks: list[View], family: str, free: list[tuple[int, Tensor]], best: Candidate, changed: bool
 ) -> list[Candidate]:
     """The candidates by those frequencies alone at which a photo is far above what may have been
     removed of it; none where they do not speak against the best of all, unless it is known to be

@@ -25,10 +25,10 @@ class Blind:
 
     family: "motion", "disk", "gaussian" or "free", or "varying" for kernels (R, C, kh, kw) of equal
     parts; parameters: its "length" and "angle", "radius" or "sigma", in pixels and degrees, none
-    for a free kernel. noise: standard deviation of the
-    photo's noise on [0, 1]. confidence: in [0, 1], the middle correlation with the other free
-    estimates, times 1 - exp(-evidence / 30). report: the evidence for every candidate, in
-    nats above no blur, the window (top, left, height, width) that was looked at, and by how much it
+    for a free kernel. noise: standard deviation of the photo's noise on [0, 1]. confidence: in
+    [0, 1], the middle correlation with the other free estimates, times 1 - exp(-evidence / 30).
+    report: the evidence for every candidate, in nats above no blur, that of the likeliest by all
+    detail, "of_all", the window (top, left, height, width) that was looked at, and by how much it
     was reduced for that. rivals: the best of other families that have nearly as much evidence.
     light: whether it was light that was blurred, not the values that it is coded as. changed:
     whether weak detail was changed since (`restore.blind.changed`); strong detail alone tells it.

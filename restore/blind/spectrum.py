@@ -12,7 +12,7 @@ of c but the first, is the evidence.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -25,6 +25,8 @@ _SPREADS = (SLOPE_SPREAD, 0.3, 0.3, 0.15, 0.15)
 _WEIGHT = 0.1  # of a frequency: neighbours share what the model of S misses
 EPSILON = 3e-3
 """What of their spectrum S photos keep where a kernel passes nothing."""
+EXACT, CALM = 1e-6, 0.003
+"""What they keep that a program blurred, and the noise on [0, 1] below which that shows."""
 # Variance of the sharp photo's detail, and how much its logarithm may exceed that: more contrast
 # than values in [0, 1] can have would let epsilon alone explain a sharp photo.
 _CONTRAST, _CONTRAST_SPREAD = 0.05, 0.3
@@ -52,6 +54,10 @@ class Spectrum:
         places = self.places[::step]
         powers, basis, variance = self.powers[::step], self.basis[::step], self.variance[::step]
         return Spectrum(powers, basis, places, self.n, variance, self.pieces * step, self.epsilon)
+
+    def kept(self, sigma: float) -> list["Spectrum"]:
+        """Itself, and of a photo of next to no noise sigma the same as of a program's blur."""
+        return [self, *([replace(self, epsilon=EXACT)] if sigma < CALM else [])]
 
     def evidence(self, kernels: list[Tensor], iterations: int = 12) -> Tensor:
         """Give the log evidence (N,) of N kernels, in nats."""

@@ -33,18 +33,18 @@ gain 21 to 106 where the camera turned, and 16 at most where it did not; of weav
 
 
 class Parts(NamedTuple):
-    """rows x columns parts of a plane, what each looks at, and its spectrum, None if too flat."""
+    """rows x columns parts of a plane, what each looks at, and its spectra, none if too flat."""
 
     rows: int
     columns: int
     planes: Tensor
     clear: Tensor
-    seen: list[Spectrum | None]
+    seen: list[list[Spectrum]]
 
     def evidence(self, kernels: list[Tensor]) -> float:
         """Give the log evidence, in nats, of a kernel for each part."""
         pairs = zip(self.seen, kernels, strict=True)
-        return sum(float(seen.evidence([kernel])) for seen, kernel in pairs if seen is not None)
+        return sum(max(float(s.evidence([kernel])) for s in seen) for seen, kernel in pairs if seen)
 
     @property
     def neighbours(self) -> Tensor:
@@ -68,7 +68,7 @@ def varied(
     photo = image.detach().float().cpu()
     view = View.of(photo, sigma, steps, light=found.light)
     parts = _parts(view, REMOVED if found.changed else 0.0)
-    telling = sum(seen is not None for seen in parts.seen)
+    telling = sum(map(bool, parts.seen))
     if telling < 2:
         return found
     one = parts.evidence([found.kernel.float().cpu()] * len(parts.planes))
@@ -122,8 +122,8 @@ def _spans(count: int, side: int) -> list[tuple[int, int]]:
     return [(start, start + size) for start in starts]
 
 
-def _seen(view: View, removed: float) -> Spectrum | None:
+def _seen(view: View, removed: float) -> list[Spectrum]:
     try:
-        return view.spectrum(removed)
+        return view.spectrum(removed).kept(max(view.floor.most, removed))
     except Unknowable:
-        return None
+        return []

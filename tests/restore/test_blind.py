@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from operators import kernels
+from operators import Blur, kernels
 from restore.blind import Blind, NotBlurred, Unknowable, correlation, estimate, estimate_kernel
 from restore.blind.families import Candidate
 from restore.blind.seen import View
@@ -52,6 +52,16 @@ def test_gaussian() -> None:
     # A Gaussian has no zeros: how soft the scene is by itself, the slope's prior has to tell.
     assert found.parameters == {"sigma": pytest.approx(2, rel=0.15)}
     assert found.noise == NOISE
+
+
+@pytest.mark.parametrize("family", ["gaussian", "disk"])
+def test_what_a_program_blurred_without_noise_tells_exactly(family: str) -> None:
+    """A Gaussian, of which nearly all is weaker than what photos else keep, is no disk."""
+    kernel = {"gaussian": kernels.gaussian(2), "disk": kernels.disk(4)}[family]
+    seen = (Blur(kernel, "valid")(scene()) * 255).round() / 255
+    found = estimate_kernel(seen)
+    assert found.family == family and not found.changed
+    assert correlation(found.kernel, kernel) > 0.9995
 
 
 def test_a_free_kernel_wins_where_no_family_fits() -> None:

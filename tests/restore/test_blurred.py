@@ -136,7 +136,7 @@ def test_what_was_changed_since_was_blurred_as_light(
 
     def found(*_: object, light: bool, changed: bool, **__: object) -> Blind:
         seen.append((light, changed))
-        report = {"evidence": {"disk": 9.0 - light}}
+        report = {"evidence": {"disk": 9.0 - light}, "of_all": 9.0}
         changed = changed or light in told
         return Blind(DISK, "disk", {}, 0.01, 0.5, report, light=light, changed=changed)
 
@@ -147,6 +147,21 @@ def test_what_was_changed_since_was_blurred_as_light(
     assert sorted(seen[:2], reverse=True) + seen[2:] == looked
     (values,) = blurs_of(photo, [False], parts=False, changed=known)  # nothing else is asked for
     assert not values.light and values.changed is (known or False in told)
+
+
+@pytest.mark.parametrize("gain", [50.0, 200.0])
+def test_what_a_program_blurred_was_not_changed_since(
+    gain: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By all detail values are then likelier than light, of which it looks as if it was."""
+
+    def told(*_: object, light: bool, **__: object) -> Blind:
+        report = {"evidence": {"disk": 20.0 if light else gain}, "of_all": 100.0}
+        return Blind(DISK, "disk", {}, 0.01, 0.5, report, light=light, changed=light)
+
+    monkeypatch.setattr(blurring, "estimate_kernel", told)
+    photo = read(scene(64)[0].expand(3, -1, -1))
+    assert [one.light for one in blurs_of(photo, parts=False)] == [gain < 100]
 
 
 @pytest.mark.parametrize(
