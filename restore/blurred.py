@@ -95,10 +95,13 @@ def _looked(look: Callable[..., Seen], looks: Sequence[bool], changed: bool) -> 
     told = [light for light, one in seen.items() if isinstance(one, Blind) and one.changed]
     if not told or True not in seen:
         return seen
-    if True not in told:
-        return _looked(look, looks, changed=True)
     lit, coded = seen[True], seen.get(False, seen[True])
-    return {False: coded} if _programmed(coded, lit) else {True: lit}
+    if _programmed(coded, lit):
+        return {False: coded}
+    whole = tuple(w for one in seen.values() if isinstance(one, Blind) for w in one.whole or (one,))
+    if True not in told:
+        (lit,) = _looked(look, looks, changed=True).values()
+    return {True: replace(lit, whole=whole) if isinstance(lit, Blind) else lit}
 
 
 def _programmed(coded: Seen, lit: Seen) -> bool:
@@ -106,7 +109,7 @@ def _programmed(coded: Seen, lit: Seen) -> bool:
     than light of which something was."""
     if not (isinstance(coded, Blind) and isinstance(lit, Blind)) or coded.changed:
         return False
-    return coded.gain > float(lit.report["of_all"])
+    return lit.changed and coded.gain > max(one.gain for one in lit.whole or (lit,))
 
 
 def _look(pixels: Tensor, **options: Any) -> Seen:

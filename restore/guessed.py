@@ -176,7 +176,8 @@ def _exact(
     found: Sequence[Blind], hidden: Mapping[Camera | None, float | None], run: Run, cost: Cost
 ) -> Plan | None:
     """The plan for a photo that a program blurred, which some guess explains with no noise."""
-    if any(one.noise > CALM or one.changed for one in found) or len(rounds(hidden)) > 1:
+    found = [blur for one in found for blur in one.whole or (one,)]
+    if any(one.noise > CALM for one in found) or len(rounds(hidden)) > 1:
         return None  # a JPEG has more than the rounding
     near = [one for one in found if SURELY * one.gain >= max(other.gain for other in found)]
     looks = [likeliest(tried(guesses_of([one], hidden)[0], EXACT, run), cost) for one in near]

@@ -3,7 +3,8 @@
 Light is blurred and gets noise, as in a camera; then most of that noise is removed (non-local
 means, Buades et al., CVPR 2005), a median is taken, or a codec of videos, MPEG-4 or AV1,
 compresses it. `restore.deblur` knows nothing of it. Beside it: the same with the true kernel; and
-photos that keep their noise, of which nothing of that kind ought to be told.
+photos that keep their noise, and those that a program blurred without any, of which nothing of
+that kind ought to be told.
 """
 
 import io
@@ -35,7 +36,11 @@ from restore.images import read
 from restore.metrics import psnr
 from restore.misled import CHANGED
 
-BLURS = {"motion": lambda: kernels.motion(15, 30), "disk": lambda: kernels.disk(3)}
+BLURS = {
+    "motion": lambda: kernels.motion(15, 30),
+    "disk": lambda: kernels.disk(3),
+    "Gaussian": lambda: kernels.gaussian(2),
+}
 SIDE, LEAST = 332, 320
 """Of the middle of photos that is used, in pixels; and of photos that are."""
 STILL = 8
@@ -65,7 +70,7 @@ def main(
         raise BenchError(f"folder: {folder} holds no photo of at least {LEAST} pixels a side")
     rows: list[dict[str, Any]] = []
     for index, (name, x) in enumerate(large):
-        for blur, file in product(BLURS, FILES):
+        for blur, file in CASES:
             row = measured(middle(x, SIDE, SIDE), blur, file, Seeds(9000 + index + 100_000 * seed))
             rows.append({"name": name, **row})
             report(told(rows[-1]))
@@ -78,8 +83,9 @@ def measured(x: Tensor, blur: str, file: str, seeds: Seeds) -> dict[str, Any]:
     """What is found of a photo of x (1, 3, H, W), PSNR in dB, as given, restored, and by the true
     kernel; where it is refused nothing is found, and it stays as given."""
     kernel, (sigma, change) = BLURS[blur](), FILES[file]
-    taken = Exposure(Blur(kernel, "valid"), Camera())
-    y = simulate(taken, Gaussian(sigma), x, seeds).y
+    y = Blur(kernel, "valid")(x)  # as a program does it
+    if sigma > NONE:
+        y = simulate(Exposure(Blur(kernel, "valid"), Camera()), Gaussian(sigma), x, seeds).y
     truth, photo = middle(x, *y.shape[2:]), change(levels(y))
     figures = {"photo": psnr(read(photo).pixels, truth).item()}
     row: dict[str, Any] = {"case": file, "of": blur, "changed": 0.0, "correlation": 0.0}
@@ -123,7 +129,7 @@ def _intra(levels: Levels) -> Levels:
     return np.asarray(Image.open(io.BytesIO(encoded(levels, 60, "AVIF"))).convert("RGB"))
 
 
-KEPT, SOME, STRONG = 0.01, 0.02, 0.03
+NONE, KEPT, SOME, STRONG = 0.0, 0.01, 0.02, 0.03
 FILES: dict[str, tuple[float, Callable[[Levels], bytes]]] = {
     "denoised, PNG": (STRONG, lambda x: encoded(_denoised(x))),
     "denoised, JPEG 92": (STRONG, lambda x: encoded(_denoised(x), 92)),
@@ -132,14 +138,17 @@ FILES: dict[str, tuple[float, Callable[[Levels], bytes]]] = {
     "video, AV1": (SOME, lambda x: encoded(_intra(x))),
     "noise kept, PNG": (KEPT, encoded),
     "noise kept, JPEG 92": (KEPT, lambda x: encoded(x, 92)),
+    "no noise, PNG": (NONE, encoded),
+    "no noise, JPEG 92": (NONE, lambda x: encoded(x, 92)),
 }
-"""The noise, on [0, 1], and what happens then."""
-
+"""The noise, on [0, 1], and what happens then; without noise a program blurred, not a camera."""
+CASES = [(b, f) for b, f in product(BLURS, FILES) if b != "Gaussian" or FILES[f][0] == NONE]
 
 LEGEND = """\
-Motion of 15 pixels and a disk of radius 3 of light. changed: share of the photos of which it was
-told; correlation of the kernels, 0 where none is found. Photo, as given; restored, with nothing
-given; known, with the true kernel and, but where noise was kept, noise of {}: PSNR in dB.
+Motion of 15 pixels and a disk of radius 3 of light; without noise of values, as a program blurs,
+and a Gaussian of 2. changed: share of the photos of which it was told; correlation of the kernels,
+0 where none is found. Photo, as given; restored, with nothing given; known, with the true kernel
+and, but where noise was kept or there was none, noise of {}: PSNR in dB.
 """
 
 

@@ -2,14 +2,15 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from restore.blind.averaged import averaged, correlation, spread
+from restore.blind.averaged import averaged, spread
 from restore.blind.changed import REMOVED, uneven
 from restore.blind.families import FAMILIES, Candidate, search
-from restore.blind.found import Blind, NotBlurred, enlarged
+from restore.blind.found import Blind, NotBlurred, blind, confidence, enlarged
 from restore.blind.free import free_kernel
 from restore.blind.seen import WINDOW, Unknowable, View
 from restore.blind.spectrum import Spectrum
@@ -23,7 +24,6 @@ DOUBT = 4.0
 """Nats by which strong frequencies have to speak against the likeliest kernel of all."""
 AGREED = 0.45
 """Confidence that a kernel needs which they alone tell: long straight edges look like motion."""
-_CLEAR = 30.0
 _FREEDOM = 10  # nats that its many weights cost a free kernel: it follows the noise of the spectrum
 _LONE = 100  # nats: by nearly as much may a free kernel of one size chance to suit a sharp photo
 _NEAR = 40  # nats: by so much rounding and bent values misled the evidence about the family
@@ -58,8 +58,8 @@ def estimate_kernel(
     view = View.of(photo, noise, steps, light=light)
 
     def told(one: Blind) -> Blind:
-        rivals = tuple(map(told, one.rivals))
-        return replace(one, kernel=one.kernel.to(image), rivals=rivals, light=light)
+        rivals, whole = (tuple(map(told, others)) for others in (one.rivals, one.whole))
+        return replace(one, kernel=one.kernel.to(image), rivals=rivals, light=light, whole=whole)
 
     try:
         return told(_found(view, noise, size, family, changed))
@@ -90,22 +90,17 @@ def _blind(view: View, noise: float, size: int | None, family: str, changed: boo
     spectra = [one for look in looks for one in look.spectrum().kept(noise)]  # or it is refused
     free = _free(view, size) if family in ("free", "auto") else []
     found = _shown(spectra, family, free)
-    blurred, of_all = _sure(found), _best(found).evidence
+    blurred, whole = _sure(found), found
     if changed or not blurred or uneven(view, _best(found).kernel):
         strong = _strong(looks, family, free, _best(found), changed)
-        agreed = bool(strong) and _sure(strong) and _confidence(_best(strong), strong) >= AGREED
+        agreed = bool(strong) and _sure(strong) and confidence(_best(strong), strong) >= AGREED
         if agreed or (strong and (blurred or changed)):  # sharp frames of a video look blurred
             found, blurred, changed = strong, agreed, True
     best = _best(found)
-    evidence = {_title(one): one.evidence for one in found}
-    window = (top, left, *view.plane.shape)
-    report = {"evidence": evidence, "of_all": of_all, "window": window, "reduction": 1}
-
-    def told(one: Candidate) -> Blind:
-        sure = _confidence(one, found)
-        return Blind(one.kernel, one.family, _named(one), noise, sure, report, changed=changed)
-
-    likeliest = replace(told(best), rivals=tuple(map(told, _rivals(best, found))))
+    told = partial(blind, noise=noise, window=(top, left, *view.plane.shape))
+    likeliest = told([best, *_rivals(best, found)], found, changed=changed)
+    if changed:
+        likeliest = replace(likeliest, whole=(told([_best(whole)], whole),))
     if not blurred:
         error = NotBlurred(
             "image: no blur to be sure of; the likeliest has a standard deviation of"
@@ -208,24 +203,6 @@ def _free(view: View, size: int | None) -> list[tuple[int, Tensor]]:
     sizes = [s for s in SIZES if s <= min(view.plane.shape) // 4] if size is None else [size]
     masks = [view.clear] if view.clear.all() else [view.clear, None]
     return [(s, free_kernel(view.plane, s, clear=clear)) for s in sizes for clear in masks]
-
-
-def _confidence(best: Candidate, found: list[Candidate]) -> float:
-    """Give how far free estimates agree with the best, and how clear it is that there is blur."""
-    others = [one.kernel for one in found if one.family == "free" and one is not best]
-    alike = sorted(correlation(best.kernel, other) for other in others)
-    agreement = (alike[len(alike) // 2] + alike[(len(alike) - 1) // 2]) / 2 if alike else 1.0
-    return min(agreement, 1.0) * (1 - math.exp(-best.evidence / _CLEAR))
-
-
-def _named(one: Candidate) -> dict[str, float]:
-    if one.family == "free":
-        return {}
-    return dict(zip(FAMILIES[one.family].names, one.parameters, strict=True))
-
-
-def _title(one: Candidate) -> str:
-    return one.family + ":" + (",".join(f"{p:.4g}" for p in one.parameters) or "mean")
 
 
 def _require(image: Tensor, sigma: float | None, size: int | None, family: str) -> None:

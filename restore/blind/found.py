@@ -1,13 +1,17 @@
 """What was found of a blur, or that there is none."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from restore.blind.families import FAMILIES
+from restore.blind.averaged import correlation
+from restore.blind.families import FAMILIES, Candidate
 from restore.blind.free import centred
+
+_CLEAR = 30.0  # nats
 
 
 class NotBlurred(ValueError):
@@ -27,11 +31,12 @@ class Blind:
     parts; parameters: its "length" and "angle", "radius" or "sigma", in pixels and degrees, none
     for a free kernel. noise: standard deviation of the photo's noise on [0, 1]. confidence: in
     [0, 1], the middle correlation with the other free estimates, times 1 - exp(-evidence / 30).
-    report: the evidence for every candidate, in nats above no blur, that of the likeliest by all
-    detail, "of_all", the window (top, left, height, width) that was looked at, and by how much it
-    was reduced for that. rivals: the best of other families that have nearly as much evidence.
-    light: whether it was light that was blurred, not the values that it is coded as. changed:
-    whether weak detail was changed since (`restore.blind.changed`); strong detail alone tells it.
+    report: the evidence for every candidate, in nats above no blur, the window (top, left, height,
+    width) that was looked at, and by how much it was reduced for that. rivals: the best of other
+    families that have nearly as much evidence. light: whether it was light that was blurred, not
+    the values that it is coded as. changed: whether weak detail was changed since
+    (`restore.blind.changed`); strong detail alone tells it.
+    whole: the likeliest by all detail, as if nothing was changed; of light, of values, or of both.
     """
 
     kernel: Tensor
@@ -43,6 +48,7 @@ class Blind:
     rivals: tuple["Blind", ...] = ()
     light: bool = False
     changed: bool = False
+    whole: tuple["Blind", ...] = ()
 
     @property
     def own(self) -> float:
@@ -54,6 +60,44 @@ class Blind:
     def gain(self) -> float:
         """Nats of the most likely candidate above no blur."""
         return float(max(self.report["evidence"].values(), default=0))
+
+
+def blind(
+    ones: list[Candidate],
+    found: list[Candidate],
+    *,
+    noise: float,
+    window: tuple[int, ...],
+    changed: bool = False,
+) -> Blind:
+    """The first of some candidates, the others its rivals, of all that were found in a window."""
+    evidence = {_title(one): one.evidence for one in found}
+    report = {"evidence": evidence, "window": window, "reduction": 1}
+
+    def told(one: Candidate) -> Blind:
+        sure = confidence(one, found)
+        return Blind(one.kernel, one.family, _named(one), noise, sure, report, changed=changed)
+
+    likeliest, *rivals = map(told, ones)
+    return replace(likeliest, rivals=tuple(rivals))
+
+
+def confidence(best: Candidate, found: list[Candidate]) -> float:
+    """Give how far free estimates agree with the best, and how clear it is that there is blur."""
+    others = [one.kernel for one in found if one.family == "free" and one is not best]
+    alike = sorted(correlation(best.kernel, other) for other in others)
+    agreement = (alike[len(alike) // 2] + alike[(len(alike) - 1) // 2]) / 2 if alike else 1.0
+    return min(agreement, 1.0) * (1 - math.exp(-best.evidence / _CLEAR))
+
+
+def _named(one: Candidate) -> dict[str, float]:
+    if one.family == "free":
+        return {}
+    return dict(zip(FAMILIES[one.family].names, one.parameters, strict=True))
+
+
+def _title(one: Candidate) -> str:
+    return one.family + ":" + (",".join(f"{p:.4g}" for p in one.parameters) or "mean")
 
 
 def enlarged(found: Blind) -> Blind:
@@ -71,4 +115,6 @@ def enlarged(found: Blind) -> Blind:
     window = tuple(2 * pixels for pixels in found.report["window"])
     report = {**found.report, "window": window, "reduction": 2}
     rivals = tuple(map(enlarged, found.rivals))
-    return replace(found, kernel=kernel, parameters=parameters, report=report, rivals=rivals)
+    return replace(
+        found, kernel=kernel, parameters=parameters, report=report, rivals=rivals, whole=()
+    )

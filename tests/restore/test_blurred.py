@@ -136,9 +136,13 @@ def test_what_was_changed_since_was_blurred_as_light(
 
     def found(*_: object, light: bool, changed: bool, **__: object) -> Blind:
         seen.append((light, changed))
-        report = {"evidence": {"disk": 9.0 - light}, "of_all": 9.0}
-        changed = changed or light in told
-        return Blind(DISK, "disk", {}, 0.01, 0.5, report, light=light, changed=changed)
+        report = {"evidence": {"disk": 9.0 - light}}
+        one = Blind(DISK, "disk", {}, 0.01, 0.5, report, light=light)
+        if not (changed or light in told):
+            return one
+        return replace(
+            one, changed=True, whole=(replace(one, report={"evidence": {"disk": 20.0}}),)
+        )
 
     monkeypatch.setattr(blurring, "estimate_kernel", found)
     photo = read(scene(64)[0].expand(3, -1, -1))
@@ -156,8 +160,9 @@ def test_what_a_program_blurred_was_not_changed_since(
     """By all detail values are then likelier than light, of which it looks as if it was."""
 
     def told(*_: object, light: bool, **__: object) -> Blind:
-        report = {"evidence": {"disk": 20.0 if light else gain}, "of_all": 100.0}
-        return Blind(DISK, "disk", {}, 0.01, 0.5, report, light=light, changed=light)
+        report = {"evidence": {"disk": 100.0 if light else gain}}
+        found = Blind(DISK, "disk", {}, 0.01, 0.5, report, light=light)
+        return replace(found, changed=True, whole=(found,)) if light else found
 
     monkeypatch.setattr(blurring, "estimate_kernel", told)
     photo = read(scene(64)[0].expand(3, -1, -1))
