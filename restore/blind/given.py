@@ -31,7 +31,7 @@ from operators.measurement import Measurement
 from operators.noise import Gaussian
 from restore.blind.changed import REMOVED
 from restore.blind.seen import WINDOW, Unknowable, View, window_of
-from restore.blind.spectrum import EPSILON, Spectrum
+from restore.blind.spectrum import CALM, EPSILON, EXACT, Spectrum
 
 NATS, SHARE = 15.0, 0.15
 """A kernel is far likelier by so many nats, and one for each piece of the spectrum, whose model is
@@ -202,5 +202,6 @@ def _blurred(kernel: Tensor, by: Tensor) -> Tensor:
 
 
 def _evidence(observed: Spectrum, kernels: list[Tensor]) -> Tensor:
-    floors = (replace(observed, epsilon=epsilon) for epsilon in _FLOORS)
+    calm = float(observed.variance.max()) < CALM**2
+    floors = (replace(observed, epsilon=one) for one in (*_FLOORS, *([EXACT] if calm else [])))
     return torch.stack([one.evidence(kernels, _ITERATIONS) for one in floors]).amax(0)

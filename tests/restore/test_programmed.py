@@ -33,7 +33,9 @@ def test_it_is_restored_as_by_the_true_kernel() -> None:
     blur = result.report["blur"]
     assert (blur["family"], blur["light"], blur["changed"]) == ("disk", False, False)
     assert result.report["noise"]["model"] == f"Gaussian(sigma={EXACT})" and result.accepted
-    known = restore.deblur(photo, kernel=KERNEL, **QUICK)
+    known, wrong = (restore.deblur(photo, kernel=k, **QUICK) for k in (KERNEL, kernels.disk(3.1)))
+    verdicts = [one.report["certificate"]["accepted"] for one in (known, wrong)]
+    assert verdicts == [[True], [False]]
     inside = (..., slice(8, -8), slice(8, -8))
     before, after, best = (
         float(psnr(pixels[inside], truth[inside]))
