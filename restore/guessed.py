@@ -37,8 +37,8 @@ KERNEL_ERROR, PARTS_ERROR = 0.01, 0.02
 """Least noise of a photo whose kernel was estimated: with that of the photo alone its errors become
 stripes. Kernels of parts are less certain, and between them blur is a mixture."""
 SURELY = 1.1
-"""Times the nats for light, or for values, of a photo without noise from which on what is left by
-the other does not count."""
+"""Times the nats for values from which on it was light that was blurred of a photo without noise:
+programs blur values, and cameras leave noise."""
 SPARED = 1.25
 """Times the noise that is allowed for from which on noise was left somewhere."""
 SAFE, NEAR = 1.15, 1.5
@@ -107,7 +107,7 @@ def with_estimate(
     and, as NotBlurred, what `again` raises.
     """
     run, changed = once(run), False
-    exact = _exact(found, hidden, run, cost) if noise is None else None
+    exact = _exact(found, hidden, run) if noise is None else None
     plan = exact or _chosen(found, noise, hidden, run, cost)
     if noise is None and again is not None and exact is None:
         changed = misled(plan.guess, _least(plan.guess), run, cost)
@@ -173,16 +173,17 @@ def _allowing(least: float, run: Run, guess: Guess, noise: float) -> Result:
 
 
 def _exact(
-    found: Sequence[Blind], hidden: Mapping[Camera | None, float | None], run: Run, cost: Cost
+    found: Sequence[Blind], hidden: Mapping[Camera | None, float | None], run: Run
 ) -> Plan | None:
     """The plan for a photo that a program blurred, which some guess explains with no noise."""
     found = [blur for one in found for blur in one.whole or (one,)]
     if any(one.noise > CALM for one in found) or len(rounds(hidden)) > 1:
         return None  # a JPEG has more than the rounding
-    near = [one for one in found if SURELY * one.gain >= max(other.gain for other in found)]
-    looks = [likeliest(tried(guesses_of([one], hidden)[0], EXACT, run), cost) for one in near]
-    best = min(looks, key=lambda one: one.chi_square)
-    return Plan(best.guess, EXACT, best.compared) if best.result.accepted else None
+    most = max(one.gain for one in found)
+    found.sort(key=lambda one: (SURELY * one.gain < most, one.light))
+    every = (guess for one in found for guess in guesses_of([one], hidden)[0])
+    explain = (guess for guess in every if run(guess, EXACT, trial=True).accepted)
+    return next((Plan(guess, EXACT, {}) for guess in explain), None)
 
 
 def _chosen(
