@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import replace
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,7 +12,7 @@ from restore.blind.families import FAMILIES, Candidate, search
 from restore.blind.found import Blind, NotBlurred, blind, confidence, enlarged
 from restore.blind.free import free_kernel
 from restore.blind.seen import WINDOW, Unknowable, View
-from restore.blind.spectrum import Spectrum
+from restore.blind.spectrum import EXACT, Spectrum
 from restore.noise_level import estimate_sigma
 
 LEAST_SIDE = 64
@@ -97,10 +96,10 @@ def _blind(view: View, noise: float, size: int | None, family: str, changed: boo
         if agreed or (strong and (blurred or changed)):  # sharp frames of a video look blurred
             found, blurred, changed = strong, agreed, True
     best = _best(found)
-    told = partial(blind, noise=noise, window=(top, left, *view.plane.shape))
-    likeliest = told([best, *_rivals(best, found)], found, changed=changed)
+    named = {"window": (top, left, *view.plane.shape), "exact": _exact(spectra, _best(whole))}
+    likeliest = blind([best, *_rivals(best, found)], found, noise, named, changed=changed)
     if changed:
-        likeliest = replace(likeliest, whole=(told([_best(whole)], whole),))
+        likeliest = replace(likeliest, whole=(blind([_best(whole)], whole, noise, named),))
     if not blurred:
         error = NotBlurred(
             "image: no blur to be sure of; the likeliest has a standard deviation of"
@@ -133,6 +132,15 @@ def _above(observed: Spectrum, one: Candidate) -> float:
     """The evidence for a candidate above no blur."""
     of, none = observed.evidence([one.kernel.float(), torch.ones(1, 1)]).tolist()
     return float(of - none) - (_FREEDOM if one.family == "free" else 0)
+
+
+def _exact(spectra: list[Spectrum], best: Candidate) -> float:
+    """Nats by which it is likelier that nothing is left of what the best takes away."""
+    nats = {
+        exact: [_above(one, best) for one in spectra if (one.epsilon == EXACT) == exact]
+        for exact in (True, False)
+    }
+    return max(nats[True]) - max(nats[False]) if nats[True] else 0.0
 
 
 def _sure(found: list[Candidate]) -> bool:

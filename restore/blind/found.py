@@ -31,11 +31,12 @@ class Blind:
     parts; parameters: its "length" and "angle", "radius" or "sigma", in pixels and degrees, none
     for a free kernel. noise: standard deviation of the photo's noise on [0, 1]. confidence: in
     [0, 1], the middle correlation with the other free estimates, times 1 - exp(-evidence / 30).
-    report: the evidence for every candidate, in nats above no blur, the window (top, left, height,
-    width) that was looked at, and by how much it was reduced for that. rivals: the best of other
-    families that have nearly as much evidence. light: whether it was light that was blurred, not
-    the values that it is coded as. changed: whether weak detail was changed since
-    (`restore.blind.changed`); strong detail alone tells it.
+    report: the evidence for every candidate, in nats above no blur, "exact", how many of them say
+    that nothing is left of what the kernel takes away, the window (top, left, height, width) that
+    was looked at, and by how much it was reduced for that. rivals: the best of other families that
+    have nearly as much evidence. light: whether it was light that was blurred, not the values that
+    it is coded as. changed: whether weak detail was changed since (`restore.blind.changed`); strong
+    detail alone tells it.
     whole: the likeliest by all detail, as if nothing was changed; of light, of values, or of both.
     """
 
@@ -65,14 +66,15 @@ class Blind:
 def blind(
     ones: list[Candidate],
     found: list[Candidate],
-    *,
     noise: float,
-    window: tuple[int, ...],
+    more: dict[str, Any],
+    *,
     changed: bool = False,
 ) -> Blind:
-    """The first of some candidates, the others its rivals, of all that were found in a window."""
+    """The first of some candidates, the others its rivals, of all that were found; more: for the
+    report."""
     evidence = {_title(one): one.evidence for one in found}
-    report = {"evidence": evidence, "window": window, "reduction": 1}
+    report = {"evidence": evidence, **more, "reduction": 1}
 
     def told(one: Candidate) -> Blind:
         sure = confidence(one, found)

@@ -45,6 +45,10 @@ def test_it_is_restored_as_by_the_true_kernel() -> None:
     assert not known.report["changed"]
 
 
+def told(gain: float, exact: float = 50.0) -> dict[str, Any]:
+    return {"evidence": {"disk": gain}, "exact": exact}
+
+
 @pytest.mark.parametrize(
     ("nats", "left", "light"),
     [
@@ -60,7 +64,7 @@ def test_light_and_values_are_told_apart(
 ) -> None:
     camera = Camera()
     found = [
-        Blind(KERNEL, "disk", {}, 0.001, 0.9, {"evidence": {"disk": gain}}, light=of_light)
+        Blind(KERNEL, "disk", {}, 0.001, 0.9, told(gain), light=of_light)
         for gain, of_light in zip(nats, (True, False), strict=True)
     ]
 
@@ -74,6 +78,7 @@ def test_light_and_values_are_told_apart(
     trial: Any = run
     plan = _exact(found, {camera: None, None: None}, trial)
     assert (plan and plan.guess.camera is camera) is light
-    noisy = [Blind(KERNEL, "disk", {}, 0.01, 0.9, {"evidence": {"disk": 9.0}})]
-    assert _exact(noisy, {None: None}, trial) is None
+    unlike = Blind(KERNEL, "disk", {}, 0.001, 0.9, told(100.0, exact=5.0))
+    narrow = Blind(kernels.disk(2), "disk", {}, 0.001, 0.9, told(100.0))
+    assert all(_exact([one], {None: None}, trial) is None for one in (unlike, narrow))
     assert _exact(found, {Camera(jpeg=Jpeg(90)): 0.001, None: None}, trial) is None
