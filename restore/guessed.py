@@ -13,14 +13,12 @@ from functools import partial
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from operators.exposure import Camera
 from operators.noise import Noise, Uneven
 from restore.blind import Blind, Unknowable
-from restore.blind.averaged import spread
 from restore.lacking import lacking
-from restore.misled import CHANGED, EXACT, misled, uneven
+from restore.misled import CHANGED, EXACT, misled, uneven, wide
 from restore.result import Result
 from restore.trials import (
     Cost,
@@ -37,10 +35,9 @@ from restore.trials import (
 KERNEL_ERROR, PARTS_ERROR = 0.01, 0.02
 """Least noise of a photo whose kernel was estimated: with that of the photo alone its errors become
 stripes. Kernels of parts are less certain, and between them blur is a mixture."""
-NATS, WIDE, SURELY = 20.0, 1.2, 1.1
-"""Nats from which on nothing is left of what a kernel takes away; its least standard deviation, as
-narrow ones explain what was denoised as well; and times the nats for values from which on it was
-light that a program blurred."""
+NATS, SURELY = 20.0, 1.1
+"""Nats from which on nothing is left of what a kernel takes away; and times the nats for values
+from which on it was light that a program blurred."""
 SPARED = 1.25
 """Times the noise that is allowed for from which on noise was left somewhere."""
 SAFE, NEAR = 1.15, 1.5
@@ -179,7 +176,7 @@ def _exact(
 ) -> Plan | None:
     """The plan for a photo that a program blurred, which some guess explains with no noise."""
     found = [blur for one in found for blur in one.whole or (one,)]
-    exact = [one for one in found if one.report.get("exact", 0) > NATS and _wide(one.kernel)]
+    exact = [one for one in found if one.report.get("exact", 0) > NATS and wide(one.kernel)]
     if not exact or len(rounds(hidden)) > 1:  # a JPEG has more than the rounding
         return None
     most = max(one.gain for one in exact)
@@ -187,10 +184,6 @@ def _exact(
     every = (guess for one in exact for guesses in guesses_of([one], hidden) for guess in guesses)
     explain = (guess for guess in every if run(guess, EXACT, trial=True).accepted)
     return next((Plan(guess, EXACT, {}) for guess in explain), None)
-
-
-def _wide(kernel: Tensor) -> bool:
-    return kernel.ndim == 2 and spread(kernel) > WIDE
 
 
 def _chosen(

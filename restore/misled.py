@@ -7,7 +7,9 @@ makes of a photo that shows no noise improbable, errors were made into detail.
 """
 
 import torch
+from torch import Tensor
 
+from restore.blind.averaged import spread
 from restore.blind.changed import FEWEST, UNEVEN, tenths
 from restore.blind.spectrum import CALM
 from restore.trials import FOLLOWED, Cost, Guess, Run, chi_square
@@ -15,8 +17,9 @@ from restore.trials import FOLLOWED, Cost, Guess, Run, chi_square
 CHANGED = 0.02
 """Noise that is allowed for where weak detail was changed, and in trials of what was: errors as
 smooth as that do more harm than as much noise. The verdict is by what there is."""
-EXACT = 0.0015
-"""Noise of a trial that explains what a program blurred, which has none but the rounding."""
+EXACT, WIDE = 0.0015, 1.2
+"""Noise of a trial that explains what a program blurred, which has none but the rounding; and the
+standard deviation in pixels of kernels of which that tells: narrow ones explain all photos so."""
 LITTLE = 0.005
 """Noise of the trial that tells of it: with more less is left, with none all that is small."""
 SOME, FAR = 0.07, 1.75
@@ -40,7 +43,14 @@ def uneven(guess: Guess, run: Run, own: float | None = None) -> bool:
     parts = [part for row in trial.report["certificate"]["map"][0] for part in row if part]
     if len(parts) < FEWEST or float(tenths(torch.tensor(parts).sort().values)) <= UNEVEN**2:
         return False
-    return _filed(guess) or own > CALM or not run(guess, EXACT, trial=True).accepted
+    if _filed(guess) or own > CALM or (guess.blur and not wide(guess.blur.kernel)):
+        return True
+    return not run(guess, EXACT, trial=True).accepted
+
+
+def wide(kernel: Tensor) -> bool:
+    """Whether a trial without noise tells of a kernel."""
+    return kernel.ndim == 2 and spread(kernel) > WIDE
 
 
 def _improbable(guess: Guess, least: float, run: Run, cost: Cost) -> bool:
