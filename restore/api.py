@@ -188,7 +188,7 @@ def _by_kernel(
     hidden = {one: file_sigma(seen.pixels, one) for one in cameras}
     if not found:
         changed = partial(_left, seen, given, hidden)
-        return asked.told(with_kernel(asked.noise, hidden, run, cost_by(restorer), changed))
+        return asked.told(with_kernel(asked.noise, hidden, run, cost_by(restorer), changed, given))
     again = partial(blurs_by, seen, cameras, asked.noise, restorer, changed=True)
     return asked.told(with_estimate(found, asked.noise, hidden, run, cost_by(restorer), again))
 

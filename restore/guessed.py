@@ -13,6 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from operators.exposure import Camera
 from operators.noise import Noise, Uneven
@@ -64,6 +65,7 @@ def with_kernel(
     run: Run,
     cost: Cost,
     changed: Callable[[Guess], float | None],
+    kernel: Tensor | None = None,
 ) -> Result:
     """The result of a known kernel by the likeliest camera; arguments as of `with_estimate`.
 
@@ -72,7 +74,7 @@ def with_kernel(
     the verdict, too.
     """
     guesses, compared = [Guess(camera) for camera in rounds(hidden)[0]], {}
-    left = _left_since(guesses, changed, run) if noise is None else None
+    left = _left_since(guesses, changed, run, kernel) if noise is None else None
     allowed = noise if left is None else CHANGED
     best, *others = guesses
     if others:
@@ -130,12 +132,15 @@ def with_estimate(
 
 
 def _left_since(
-    guesses: Sequence[Guess], changed: Callable[[Guess], float | None], run: Run
+    guesses: Sequence[Guess],
+    changed: Callable[[Guess], float | None],
+    run: Run,
+    kernel: Tensor | None,
 ) -> float | None:
     """The noise that a photo has left whose weak detail was changed by any guess, else None."""
     left = [changed(one) for one in guesses]
     own = max((one for one in left if one is not None), default=0.0)
-    told = None not in left and all(uneven(one, run, own) for one in guesses)
+    told = None not in left and all(uneven(one, run, own, kernel) for one in guesses)
     return own if told else None
 
 

@@ -33,17 +33,18 @@ def misled(guess: Guess, least: float, run: Run, cost: Cost) -> bool:
     return uneven(guess, run) or _improbable(guess, least, run, cost)
 
 
-def uneven(guess: Guess, run: Run, own: float | None = None) -> bool:
+def uneven(guess: Guess, run: Run, own: float | None = None, kernel: Tensor | None = None) -> bool:
     """Whether what a guess leaves is no noise, by a trial with little; own: the photo's. Where next
-    to none explains the photo, nothing was changed, whatever the trial left of detail."""
+    to none explains the photo by a wide kernel, nothing was changed, whatever the trial left."""
     own = _noise(guess) if own is None else own
+    kernel = guess.blur.kernel if guess.blur else kernel
     if own > LITTLE and not _filed(guess):
         return False  # its noise shows, and was not removed
     trial = run(guess, max(own, LITTLE), trial=True)
     parts = [part for row in trial.report["certificate"]["map"][0] for part in row if part]
     if len(parts) < FEWEST or float(tenths(torch.tensor(parts).sort().values)) <= UNEVEN**2:
         return False
-    if _filed(guess) or own > CALM or (guess.blur and not wide(guess.blur.kernel)):
+    if _filed(guess) or own > CALM or kernel is None or not wide(kernel):
         return True
     return not run(guess, EXACT, trial=True).accepted
 

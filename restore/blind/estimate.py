@@ -136,11 +136,11 @@ def _above(observed: Spectrum, one: Candidate) -> float:
 
 def _exact(spectra: list[Spectrum], best: Candidate) -> float:
     """Nats by which it is likelier that nothing is left of what the best takes away."""
-    nats = {
-        exact: [_above(one, best) for one in spectra if (one.epsilon == EXACT) == exact]
-        for exact in (True, False)
-    }
-    return max(nats[True]) - max(nats[False]) if nats[True] else 0.0
+    exact, others = ([s for s in spectra if (s.epsilon == EXACT) is one] for one in (True, False))
+    if not exact:
+        return 0.0
+    of, without = (max(_above(one, best) for one in some) for some in (exact, others))
+    return of - without
 
 
 def _sure(found: list[Candidate]) -> bool:
