@@ -12,7 +12,7 @@ from restore.blind.families import FAMILIES, Candidate, search
 from restore.blind.found import Blind, NotBlurred, blind, confidence, enlarged
 from restore.blind.free import free_kernel
 from restore.blind.seen import WINDOW, Unknowable, View
-from restore.blind.spectrum import EXACT, Spectrum
+from restore.blind.spectrum import CALM, EXACT, Spectrum
 from restore.noise_level import estimate_sigma
 
 LEAST_SIDE = 64
@@ -86,7 +86,7 @@ def _found(view: View, noise: float, size: int | None, family: str, changed: boo
 def _blind(view: View, noise: float, size: int | None, family: str, changed: bool) -> Blind:
     view, (top, left) = view.window()
     looks = [view, *view.continued()]
-    spectra = [one for look in looks for one in look.spectrum().kept(noise)]  # or it is refused
+    spectra = [one for look in looks for one in look.spectrum().kept()]  # or it is refused
     free = _free(view, size) if family in ("free", "auto") else []
     found = _shown(spectra, family, free)
     blurred, whole = _sure(found), found
@@ -96,7 +96,8 @@ def _blind(view: View, noise: float, size: int | None, family: str, changed: boo
         if agreed or (strong and (blurred or changed)):  # sharp frames of a video look blurred
             found, blurred, changed = strong, agreed, True
     best = _best(found)
-    named = {"window": (top, left, *view.plane.shape), "exact": _exact(spectra, _best(whole))}
+    exact = _exact(spectra, _best(whole), noise)
+    named = {"window": (top, left, *view.plane.shape), "exact": exact}
     likeliest = blind([best, *_rivals(best, found)], found, noise, named, changed=changed)
     if changed:
         likeliest = replace(likeliest, whole=(blind([_best(whole)], whole, noise, named),))
@@ -134,11 +135,12 @@ def _above(observed: Spectrum, one: Candidate) -> float:
     return float(of - none) - (_FREEDOM if one.family == "free" else 0)
 
 
-def _exact(spectra: list[Spectrum], best: Candidate) -> float:
-    """Nats by which it is likelier that nothing is left of what the best takes away."""
-    exact, others = ([s for s in spectra if (s.epsilon == EXACT) is one] for one in (True, False))
-    if not exact:
+def _exact(spectra: list[Spectrum], best: Candidate, noise: float) -> float:
+    """Nats by which it is likelier that nothing is left of what the best takes away; 0 where noise
+    hides it."""
+    if noise >= CALM:
         return 0.0
+    exact, others = ([s for s in spectra if (s.epsilon == EXACT) is one] for one in (True, False))
     of, without = (max(_above(one, best) for one in some) for some in (exact, others))
     return of - without
 

@@ -1,9 +1,11 @@
 """Kernels of few parameters, searched for by evidence: straight motion, disk, Gaussian."""
 
 import itertools
+import math
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from operators import kernels
@@ -52,17 +54,22 @@ FAMILIES = {
 
 _THINNING = 4
 _HALVINGS = 4
+_BEHIND = 0.2  # share of the best's evidence by which a start may be behind
 
 
 def search(observed: Spectrum, name: str) -> Candidate:
     """Find the family's most likely member: a coarse grid, then finer ones about its best."""
     family = FAMILIES[name]
-    coarse = observed.thinned(_THINNING).evidence([family.draw(*p) for p in family.grid], 6)
-    found: list[Candidate] = []
+    coarse = observed.thinned(_THINNING).evidence([family.draw(*p) for p in family.grid])
+    none = float(observed.evidence([torch.ones(1, 1)]))
+    best = Candidate(-math.inf, name, (), torch.ones(1, 1))
     share_cores()
     for index in _apart(family.grid, coarse.argsort(descending=True).tolist(), family.starts):
-        found.append(_refined(observed, name, family.grid[index]))
-    return max(found, key=lambda one: one.evidence)
+        least = best.evidence - _BEHIND * max(best.evidence - none, 0)
+        best = max(
+            best, _refined(observed, name, family.grid[index], least), key=lambda one: one.evidence
+        )
+    return best
 
 
 def _apart(grid: list[Parameters], order: Iterable[int], count: int) -> list[int]:
@@ -81,7 +88,8 @@ def _near(p: Parameters, q: Parameters) -> bool:
     return abs(p[0] - q[0]) <= 0.2 * max(p[0], q[0]) and min(turn, 180 - turn) <= 6
 
 
-def _refined(observed: Spectrum, name: str, parameters: Parameters) -> Candidate:
+def _refined(observed: Spectrum, name: str, parameters: Parameters, least: float) -> Candidate:
+    """The most likely member near some parameters; given up where it begins below a least."""
     family, steps = FAMILIES[name], [0.12 * parameters[0], *(4.0 for _ in parameters[1:])]
     offsets = (-1.0, -0.5, 0.0, 0.5, 1.0)
     for _ in range(_HALVINGS):
@@ -91,6 +99,8 @@ def _refined(observed: Spectrum, name: str, parameters: Parameters) -> Candidate
         evidence = observed.evidence(drawn)
         best = int(evidence.argmax())
         parameters, steps = near[best], [step / 2 for step in steps]
+        if float(evidence[best]) < least:
+            break
     return Candidate(float(evidence[best]), name, parameters, drawn[best])
 
 

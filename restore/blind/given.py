@@ -54,7 +54,6 @@ _TURNS, _STRETCHES = (-0.3, -0.15, 0.15, 0.3), (-0.15, 0.15)
 _MOST = 1.35
 _STEP, _ROUNDS = 0.08, 4
 _POINTS = 3  # a side of a pixel
-_ITERATIONS = 8
 
 
 @dataclass(frozen=True)
@@ -204,4 +203,4 @@ def _blurred(kernel: Tensor, by: Tensor) -> Tensor:
 def _evidence(observed: Spectrum, kernels: list[Tensor]) -> Tensor:
     calm = float(observed.variance.max()) < CALM**2
     floors = (replace(observed, epsilon=one) for one in (*_FLOORS, *([EXACT] if calm else [])))
-    return torch.stack([one.evidence(kernels, _ITERATIONS) for one in floors]).amax(0)
+    return torch.stack([one.evidence(kernels) for one in floors]).amax(0)

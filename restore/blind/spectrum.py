@@ -26,14 +26,15 @@ _WEIGHT = 0.1  # of a frequency: neighbours share what the model of S misses
 EPSILON = 3e-3
 """What of their spectrum S photos keep where a kernel passes nothing."""
 EXACT, CALM = 1e-6, 0.003
-"""What they keep that a program blurred, and the noise on [0, 1] below which that shows."""
+"""What they keep that a program blurred, and where noise hides what others keep; and the noise on
+[0, 1] below which that is told apart."""
 # Variance of the sharp photo's detail, and how much its logarithm may exceed that: more contrast
 # than values in [0, 1] can have would let epsilon alone explain a sharp photo.
 _CONTRAST, _CONTRAST_SPREAD = 0.05, 0.3
 _LEAST_FREQUENCY = 0.03
 _SMOOTH, _FEWEST = 11, 50  # frequencies of a side, and in all
-_CHUNK = 1_000_000
-_SETTLED = 1e-6  # change of the log likelihoods, in nats before `_WEIGHT`
+_CHUNK = 200_000  # values at once, that the processor keeps near
+_STEPS, _SETTLED = 40, 0.01  # steps at most, and until one gains less, in nats
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,15 +56,15 @@ class Spectrum:
         powers, basis, variance = self.powers[::step], self.basis[::step], self.variance[::step]
         return Spectrum(powers, basis, places, self.n, variance, self.pieces * step, self.epsilon)
 
-    def kept(self, sigma: float) -> list["Spectrum"]:
-        """Itself, and of a photo of next to no noise sigma the same as of a program's blur."""
-        return [self, *([replace(self, epsilon=EXACT)] if sigma < CALM else [])]
+    def kept(self) -> list["Spectrum"]:
+        """Itself, and the same as of a program's blur."""
+        return [self, replace(self, epsilon=EXACT)]
 
-    def evidence(self, kernels: list[Tensor], iterations: int = 12) -> Tensor:
+    def evidence(self, kernels: list[Tensor]) -> Tensor:
         """Give the log evidence (N,) of N kernels, in nats."""
         chunk = max(1, _CHUNK // len(self.places))
         parts = [kernels[k : k + chunk] for k in range(0, len(kernels), chunk)]
-        return torch.cat([self._maximum(self._gains(part), iterations) for part in parts])
+        return torch.cat([self._maximum(self._gains(part)) for part in parts])
 
     def noise_alone(self) -> float:
         """Give the log evidence of there being no photo, only noise."""
@@ -76,42 +77,57 @@ class Spectrum:
         gains: Tensor = transfer.real.square() + transfer.imag.square() + self.epsilon
         return gains
 
-    def _maximum(self, gains: Tensor, iterations: int) -> Tensor:
-        """Maximise over c by damped Fisher scoring, all kernels at once."""
+    def _maximum(self, gains: Tensor) -> Tensor:
+        """Maximise over c by damped Newton steps, all kernels at once, each until it settles."""
         mean = self.basis.new_tensor([0, SLOPE, 0, 0, 0, 0])
-        precision = self.basis.new_tensor([0, *(s**-2 for s in _SPREADS)]) / self.pieces
-        precision = precision / _WEIGHT
+        prior = self.basis.new_tensor([0, *(s**-2 for s in _SPREADS)]) / (self.pieces * _WEIGHT)
         products = (self.basis[:, :, None] * self.basis[:, None, :]).flatten(1)
+
+        def value(c: Tensor, gains: Tensor) -> tuple[Tensor, Tensor]:
+            mu = torch.exp((c @ self.basis.T).clamp_(max=40)).mul_(gains).add_(self.variance)
+            fit = -(torch.log(mu).add_(self.powers / mu)).sum(1)
+            return fit - (prior * (c - mean) ** 2).sum(1) / 2, mu
+
         c = mean.repeat(len(gains), 1)
         signal = (self.powers - self.variance).clamp(min=0).sum().clamp(min=1e-12)
-        c[:, 0] = torch.log(signal / (gains * torch.exp(c @ self.basis.T)).sum(1))
-
-        def value(c: Tensor) -> tuple[Tensor, Tensor]:
-            mu = gains * torch.exp((c @ self.basis.T).clamp(max=40)) + self.variance
-            fit = -(torch.log(mu) + self.powers / mu).sum(1)
-            return fit - (precision * (c - mean) ** 2).sum(1) / 2, mu
-
-        best, mu = value(c)
+        c[:, 0] = torch.log(signal / (gains @ torch.exp(self.basis @ mean)))
+        best, mu = value(c, gains)
+        last, most, left = c.clone(), best.clone(), torch.arange(len(c))
         damping = torch.full_like(best, 1e-3)
-        for _ in range(iterations):
-            share = (mu - self.variance) / mu
-            slope = ((self.powers / mu - 1) * share) @ self.basis - precision * (c - mean)
-            fisher = (share**2 @ products).reshape(-1, 6, 6) + torch.diag(precision)
-            diagonal = torch.diagonal(fisher, dim1=1, dim2=2) + 1e-9
-            damped = fisher + torch.diag_embed(damping[:, None] * diagonal)
-            step = torch.linalg.solve(damped, slope)
+        for _ in range(_STEPS):
+            slope, curved = self._bent(mu, products)
+            slope, curved = slope - prior * (c - mean), curved + torch.diag(prior)
+            ridge = damping[:, None] * (torch.diagonal(curved, dim1=1, dim2=2) + 1e-9)
+            step = torch.linalg.solve(curved + torch.diag_embed(ridge), slope)
             step = step / (step.abs().amax(1, keepdim=True) / 1.5).clamp(min=1)
-            found, new = value(c + step)
-            better = (found >= best)[:, None]
-            settled = bool(((found - best).abs() < _SETTLED).all())
-            c, mu = torch.where(better, c + step, c), torch.where(better, new, mu)
+            found, new = value(c + step, gains)
+            better, gained = found >= best, (found - best) * (self.pieces * _WEIGHT)
+            c, mu = torch.where(better[:, None], c + step, c), torch.where(better[:, None], new, mu)
             best = torch.maximum(best, found)
-            damping = torch.where(better[:, 0], damping / 10, damping * 30).clamp(1e-6, 1e6)
-            if settled:
+            damping = torch.where(better, damping / 10, damping * 30).clamp(1e-6, 1e6)
+            last[left], most[left] = c, best
+            going = ~better | (gained > _SETTLED)
+            if not going.any():
                 break
+            c, mu, gains, best, damping, left = (
+                one[going] for one in (c, mu, gains, best, damping, left)
+            )
+        return most * (self.pieces * _WEIGHT) - self._excess(last)
+
+    def _excess(self, c: Tensor) -> Tensor:
+        """Nats (N,) against more contrast than photos have."""
         contrast = 2 * torch.exp((c @ self.basis.T).clamp(max=40)).sum(1) / self.n**2
-        excess = torch.log(contrast / _CONTRAST).clamp(min=0) / _CONTRAST_SPREAD
-        return best * (self.pieces * _WEIGHT) - excess**2 / 2
+        return (torch.log(contrast / _CONTRAST).clamp(min=0) / _CONTRAST_SPREAD) ** 2 / 2
+
+    def _bent(self, mu: Tensor, products: Tensor) -> tuple[Tensor, Tensor]:
+        """Slope (N, 6) and negative curvature (N, 6, 6) of the log likelihoods in c; where they are
+        not concave, the curvature that is expected (Fisher's)."""
+        share, over = 1 - self.variance / mu, self.powers / mu - 1
+        curved = (share * (share + over * (2 * share - 1)) @ products).reshape(-1, 6, 6)
+        other = torch.linalg.cholesky_ex(curved).info > 0
+        if other.any():
+            curved[other] = (share[other] ** 2 @ products).reshape(-1, 6, 6)
+        return (over * share) @ self.basis, curved
 
 
 def spectrum(

@@ -124,6 +124,6 @@ def _spans(count: int, side: int) -> list[tuple[int, int]]:
 
 def _seen(view: View, removed: float) -> list[Spectrum]:
     try:
-        return view.spectrum(removed).kept(max(view.floor.most, removed))
+        return view.spectrum(removed).kept()
     except Unknowable:
         return []

@@ -1,15 +1,19 @@
 """Kernels found in blurred drawings, and refusals where there is nothing to find."""
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from scipy.optimize import minimize
 from torch import Tensor
 
 from operators import Blur, kernels
 from restore.blind import Blind, NotBlurred, Unknowable, correlation, estimate, estimate_kernel
 from restore.blind.families import Candidate
 from restore.blind.seen import View
+from restore.blind.spectrum import _SPREADS, _WEIGHT, EPSILON, EXACT, SLOPE
 from tests.drawings import NOISE, blurred, scene
 
 
@@ -62,6 +66,29 @@ def test_what_a_program_blurred_without_noise_tells_exactly(family: str) -> None
     found = estimate_kernel(seen)
     assert found.family == family and not found.changed
     assert correlation(found.kernel, kernel) > 0.9995
+
+
+@pytest.mark.parametrize("epsilon", [EPSILON, EXACT])
+def test_the_evidence_is_the_most_that_any_spectrum_has(epsilon: float) -> None:
+    """By scipy's own search, of a spectrum of a photo and of one whose detail is all gone."""
+    view = View.of(blurred(kernels.motion(12, 30)), NOISE, None, light=False)
+    seen = replace(view.spectrum(), epsilon=epsilon)
+    drawn = [kernels.disk(3), kernels.gaussian(2), kernels.motion(12, 30), torch.ones(1, 1)]
+    mean, weight = np.array([0, SLOPE, 0, 0, 0, 0]), seen.pieces * _WEIGHT
+    basis, powers, variance = (part.numpy() for part in (seen.basis, seen.powers, seen.variance))
+    for given, found in zip(seen._gains(drawn), seen.evidence(drawn), strict=True):
+        gains = given.numpy()
+
+        def cost(c: Any, gains: Any = gains) -> float:
+            mu = gains * np.exp(np.minimum(basis @ c, 40)) + variance
+            far = (c - mean)[1:] / _SPREADS
+            return float(weight * (np.log(mu) + powers / mu).sum() + (far**2).sum() / 2)
+
+        start = mean.copy()
+        start[0] = np.log(powers.sum() / (gains * np.exp(basis @ mean)).sum())
+        least = minimize(cost, start, method="BFGS")
+        nats = -least.fun - float(seen._excess(torch.from_numpy(least.x)[None]))
+        assert float(found) == pytest.approx(nats, abs=0.05)
 
 
 def test_a_free_kernel_wins_where_no_family_fits() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from skimage import data
 from torch import Tensor
 
 from operators import Blur, Gaussian, Identity, Jpeg, Seeds, kernels, simulate
@@ -17,7 +18,7 @@ from restore.blind import Blind, NotBlurred, correlation, estimate_kernel
 from restore.blind.free import shrunk, within
 from restore.blind.saturated import GROWTH, continued, unsaturated
 from restore.blind.seen import View
-from restore.blind.spectrum import halved
+from restore.blind.spectrum import EPSILON, halved
 from restore.blurred import blur_of, blurs_of
 from restore.camera import part_of
 from restore.images import Photo, read
@@ -46,6 +47,17 @@ def test_rounding_is_not_taken_for_blur(monkeypatch: pytest.MonkeyPatch) -> None
     assert without.changed and correlation(without.kernel, MOTION) > 0.99
     monkeypatch.setattr("restore.blind.estimate.uneven", lambda *_: False)
     assert correlation(estimate_kernel(photo.pixels).kernel, MOTION) < 0.95
+
+
+def test_a_gaussian_in_a_jpeg_is_no_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is weaker than what photos else keep, compression has left enough to tell."""
+    sharp = torch.tensor(data.astronaut()[170:342, 170:342]).permute(2, 0, 1)[None] / 255
+    photo = compressed(Blur(kernels.gaussian(2), "valid")(sharp), 92)
+    found = estimate_kernel(photo.pixels, steps=steps_of(photo))
+    assert found.family == "gaussian" and correlation(found.kernel, kernels.gaussian(2)) > 0.99
+    monkeypatch.setattr("restore.blind.spectrum.EXACT", EPSILON)
+    less = estimate_kernel(photo.pixels, sigma=0.003, steps=steps_of(photo))
+    assert less.family == "disk"
 
 
 def test_a_sharp_jpeg_is_refused() -> None:
