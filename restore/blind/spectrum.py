@@ -5,10 +5,10 @@
 Y is the mean over windowed pieces (Welch, IEEE Trans. Audio and Electroacoustics 1967). Photos have
 spectra S that fall as a power of the frequency, to some degree differently in different directions
 (Field, JOSA A 1987): b holds 1, log |f| and cos, sin of two and four times the angle of f. A kernel
-K leaves its zeros and its own fall; epsilon is what a photo keeps there, because no kernel is quite
-right: blur that varies over the photo, tones that are not linear in light. |Y(f)|^2 is distributed
-exponentially about its mean (Whittle's likelihood); its maximum over c, with Gaussian priors on all
-of c but the first, is the evidence.
+K leaves its zeros and its own fall, |K|^2 as the windows show it; epsilon is what a photo keeps
+there, because no kernel is quite right: blur that varies over the photo, tones that are not linear
+in light. |Y(f)|^2 is distributed exponentially about its mean (Whittle's likelihood); its maximum
+over c, with Gaussian priors on all of c but the first, is the evidence.
 """
 
 import math
@@ -73,9 +73,9 @@ class Spectrum:
 
     def _gains(self, kernels: list[Tensor]) -> Tensor:
         laid = [embedded(kernel.double(), (self.n, self.n)) for kernel in kernels]
-        transfer = torch.fft.rfft2(torch.stack(laid)).flatten(1)[:, self.places]
-        gains: Tensor = transfer.real.square() + transfer.imag.square() + self.epsilon
-        return gains
+        transfer = torch.fft.rfft2(torch.stack(laid))
+        powers = _leaked(transfer.real.square() + transfer.imag.square())
+        return powers.flatten(1)[:, self.places] + self.epsilon
 
     def _maximum(self, gains: Tensor) -> Tensor:
         """Maximise over c by damped Newton steps, all kernels at once, each until it settles."""
@@ -185,6 +185,14 @@ def _between(steps: Tensor, down: Tensor, right: Tensor) -> Tensor:
         for place in (down, right)
     ]
     return weights[0] @ steps @ weights[1].T
+
+
+def _leaked(powers: Tensor) -> Tensor:
+    """What the windows of `_welch` make of powers (N, n, n / 2 + 1) away from the axes: next to a
+    zero there is what leaks into it, by Hann's second moment of a third of a frequency squared."""
+    for axis in (1, 2):
+        powers = (4 * powers + powers.roll(1, axis) + powers.roll(-1, axis)) / 6
+    return powers
 
 
 def _welch(plane: Tensor, n: int) -> Tensor:

@@ -659,7 +659,7 @@ def test_an_improbable_picture_tells_of_changed_detail_as_well(
 
 def test_a_sharp_photo_has_no_blur_to_be_estimated() -> None:
     with pytest.raises(NotBlurred, match="no blur"):
-        restore.deblur(scene()[0], **FAST)
+        restore.deblur(scene(128)[0], **FAST)
 
 
 def test_few_known_pixels_are_not_trusted_beyond_what_the_prior_can_say() -> None:

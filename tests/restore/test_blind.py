@@ -10,10 +10,12 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from operators import Blur, kernels
+from operators.convolution import embedded
 from restore.blind import Blind, NotBlurred, Unknowable, correlation, estimate, estimate_kernel
-from restore.blind.families import Candidate
+from restore.blind.families import FAMILIES, Candidate
 from restore.blind.seen import View
-from restore.blind.spectrum import _SPREADS, _WEIGHT, EPSILON, EXACT, SLOPE
+from restore.blind.spectrum import _SPREADS, _WEIGHT, EPSILON, EXACT, SLOPE, _leaked, _welch
+from restore.guessed import NATS
 from tests.drawings import NOISE, blurred, scene
 
 
@@ -58,14 +60,30 @@ def test_gaussian() -> None:
     assert found.noise == NOISE
 
 
-@pytest.mark.parametrize("family", ["gaussian", "disk"])
+@pytest.mark.parametrize("family", ["gaussian", "disk", "motion"])
 def test_what_a_program_blurred_without_noise_tells_exactly(family: str) -> None:
     """A Gaussian, of which nearly all is weaker than what photos else keep, is no disk."""
-    kernel = {"gaussian": kernels.gaussian(2), "disk": kernels.disk(4)}[family]
+    drawn = {"gaussian": (2,), "disk": (4,), "motion": (15, 30)}
+    kernel = FAMILIES[family].draw(*drawn[family])
     seen = (Blur(kernel, "valid")(scene()) * 255).round() / 255
     found = estimate_kernel(seen)
     assert found.family == family and not found.changed
     assert correlation(found.kernel, kernel) > 0.9995
+    assert found.report["exact"] > NATS
+
+
+@pytest.mark.parametrize("kernel", [kernels.motion(15, 30), kernels.disk(4)])
+def test_what_leaks_into_the_zeros_of_a_kernel_is_known(kernel: Tensor) -> None:
+    """Of noise, whose spectrum is flat, a kernel leaves its own."""
+    noise = torch.randn(1, 1, 1400, 1400, generator=torch.Generator().manual_seed(0))
+    powers = _welch(Blur(kernel, "valid")(noise.double())[0, 0], 128)
+    sharp = torch.fft.rfft2(embedded(kernel.double(), (128, 128))).abs().square()
+    usable = (slice(2, -2), slice(2, 63))
+    zeros = sharp[usable] <= sharp[usable].quantile(0.03)
+    seen, told = (one[usable][zeros] for one in (powers, _leaked(sharp[None])[0]))
+    assert float(sharp[usable][zeros].mean()) < 0.2 * float(seen.mean())
+    assert float(told.mean()) == pytest.approx(float(seen.mean()), rel=0.1)
+    assert float((told / seen).log().std()) < 0.4
 
 
 @pytest.mark.parametrize("epsilon", [EPSILON, EXACT])

@@ -24,7 +24,7 @@ QUICK: dict[str, Any] = {"solver": "dpir", "steps": 6, "device": "cpu"}
 
 
 def test_it_is_restored_as_by_the_true_kernel() -> None:
-    sharp = np.ascontiguousarray(data.chelsea()[60:220, 120:280])
+    sharp = np.ascontiguousarray(data.chelsea()[76:204, 120:248])
     soft = cv2.filter2D(sharp, -1, KERNEL.numpy(), borderType=cv2.BORDER_REFLECT)
     photo = encoded(np.asarray(soft, np.uint8))
     truth = read(sharp).pixels
