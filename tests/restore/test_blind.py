@@ -88,7 +88,7 @@ def test_what_leaks_into_the_zeros_of_a_kernel_is_known(kernel: Tensor) -> None:
 
 @pytest.mark.parametrize("epsilon", [EPSILON, EXACT])
 def test_the_evidence_is_the_most_that_any_spectrum_has(epsilon: float) -> None:
-    """By scipy's own search, of a spectrum of a photo and of one whose detail is all gone."""
+    """By scipy's own search."""
     view = View.of(blurred(kernels.motion(12, 30)), NOISE, None, light=False)
     seen = replace(view.spectrum(), epsilon=epsilon)
     drawn = [kernels.disk(3), kernels.gaussian(2), kernels.motion(12, 30), torch.ones(1, 1)]
